@@ -1,0 +1,53 @@
+# What a newcomer types: `make demo`, `make test`. Each makes its own environment the first time.
+
+PYTHON ?= python3
+DEMO_ENV := .venv-demo
+TEST_ENV := .venv
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# One BLAS thread a process: on a few cores, two test processes with two threads each stand in their own way.
+PINNED := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo test test-slow check lint types contracts format wheel bench reliability clean
+
+demo: $(DEMO_ENV)/.installed  ## tune a real model; about a minute
+	@$(DEMO_ENV)/bin/python tutorials/demo.py
+
+test: $(TEST_ENV)/.installed  ## all default tests
+	$(PINNED) $(TEST_ENV)/bin/python -m pytest -n 2 -q
+
+test-slow: $(TEST_ENV)/.installed  ## the tests that take minutes
+	$(PINNED) $(TEST_ENV)/bin/python -m pytest -n 2 -q -m slow
+
+check: lint types contracts  ## what CI looks at before the tests
+
+lint: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/ruff check
+	$(TEST_ENV)/bin/ruff format --check
+
+types: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/python -m mypy bbopt
+
+contracts: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/lint-imports
+
+format: $(TEST_ENV)/.installed
+	$(TEST_ENV)/bin/ruff check --fix
+	$(TEST_ENV)/bin/ruff format
+
+wheel: $(TEST_ENV)/.installed  ## build a wheel and try it in an empty environment outside the tree
+	PYTHON=$(TEST_ENV)/bin/python .ci/try-wheel
+
+clean:
+	rm -rf $(DEMO_ENV) $(TEST_ENV) build dist *.egg-info demo-out
+
+$(DEMO_ENV)/.installed: pyproject.toml constraints.txt
+	@echo "Making the environment $(DEMO_ENV) (once) ..."
+	@$(PYTHON) -m venv $(DEMO_ENV)
+	@$(DEMO_ENV)/bin/python $(PIP_INSTALL) -e '.[sklearn,plot]'
+	@touch $@
+
+$(TEST_ENV)/.installed: pyproject.toml constraints.txt
+	@echo "Making the environment $(TEST_ENV) (once) ..."
+	@$(PYTHON) -m venv $(TEST_ENV)
+	@$(TEST_ENV)/bin/python $(PIP_INSTALL) -e '.[all,dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""What a point is worth trying for, larger is better."""

@@ -1,0 +1,46 @@
+"""The protocol of acquisitions, and their sum."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from bbopt.types import FloatArray
+
+
+class Acquisition(Protocol):
+    """What a point is worth trying for, usually as a logarithm; larger is better. No state changes."""
+
+    @property
+    def scale(self) -> FloatArray:
+        """Per column, a length over which the value changes, in (0, 1]; shape (d,)."""
+        ...
+
+    def value(self, X: FloatArray) -> FloatArray:
+        """Return values (b,) of encoded points X (b, d)."""
+        ...
+
+    def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return values (b,) and their gradients (b, d); zero in columns that are not continuous."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of log acquisitions: of their product, as in improvement times feasibility."""
+
+    parts: tuple[Acquisition, ...]
+
+    @property
+    def scale(self) -> FloatArray:
+        """The shortest length of any part, a column each."""
+        return np.asarray(np.min([part.scale for part in self.parts], axis=0))
+
+    def value(self, X: FloatArray) -> FloatArray:
+        """Return the summed values (b,)."""
+        return np.sum([part.value(X) for part in self.parts], axis=0)
+
+    def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the summed values (b,) and gradients (b, d)."""
+        pairs = [part.value_and_grad(X) for part in self.parts]
+        return np.sum([p[0] for p in pairs], axis=0), np.sum([p[1] for p in pairs], axis=0)

@@ -1,0 +1,1 @@
+"""What was asked and told: trials, and the history that holds them."""

@@ -1,0 +1,1 @@
+"""From an acquisition to the points that maximise it."""

@@ -1,0 +1,1 @@
+"""Strategies: what to try next. One protocol, one file a method."""

@@ -1,0 +1,65 @@
+"""The default: look at the problem, take a strategy that fits, say why."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from bbopt.data.history import History, Rows
+from bbopt.errors import SpaceError
+from bbopt.rng import Key
+from bbopt.spec import Spec
+from bbopt.strategies.registry import make_strategy
+from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
+
+_MANY = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Choose by objectives and budget.
+
+    Parameters
+    ----------
+    budget : int or None
+        Evaluations planned, where known. Above 2000 a population method is taken, since a Gaussian
+        process would cost more than it saves.
+
+    Raises
+    ------
+    SpaceError
+        If budget is not a positive integer or None.
+    """
+
+    budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and (not isinstance(self.budget, int) or self.budget < 1):
+            raise SpaceError(f"Auto: budget must be an integer of at least 1 or None, got {self.budget!r}")
+
+    def choose(self, spec: Spec) -> tuple[AnyStrategy, str]:
+        """Return the strategy taken for this problem, and the reason in words."""
+        if len(spec.objectives) > 1:
+            return make_strategy("sobol"), "several objectives: points spread evenly (Sobol)"
+        if self.budget is not None and self.budget > _MANY:
+            return make_strategy("cbo"), f"{self.budget} evaluations: consensus-based optimization"
+        return make_strategy("bo"), "one objective, few evaluations: Bayesian optimization"
+
+    @property
+    def supports(self) -> Supports:
+        """Any number of objectives."""
+        return Supports(objectives=10**6)
+
+    def batch_size(self, spec: Spec) -> int:
+        """Return the batch size of the strategy chosen."""
+        return self.choose(spec)[0].batch_size(spec)
+
+    def init(self, spec: Spec, rng: Key) -> Any:
+        """Return the state of the strategy chosen."""
+        return self.choose(spec)[0].init(spec, rng)
+
+    def ask(self, state: Any, history: History, request: Request, rng: Key) -> Proposals:
+        """Ask the strategy chosen."""
+        return self.choose(history.spec)[0].ask(state, history, request, rng)
+
+    def tell(self, state: Any, trials: Rows, rng: Key) -> Any:
+        """Tell the strategy chosen."""
+        return self.choose(trials.spec)[0].tell(state, trials, rng)

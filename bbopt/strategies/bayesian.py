@@ -1,0 +1,195 @@
+"""Bayesian optimization: dataset -> fit -> acquisition -> maximize.
+
+Jones, Schonlau & Welch (1998) in today's form: Matérn-5/2 process with dimension-scaled priors
+(Hvarfner et al. 2024), log expected improvement (Ament et al. 2023), its noisy form (Letham et al.
+2019), failures learnt from the first one on. See :mod:`bbopt.surrogates.fit`,
+:mod:`bbopt.acquisitions.improvement`, :mod:`bbopt.maximizers.multistart`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bbopt.acquisitions.acquisition import Acquisition, Sum
+from bbopt.acquisitions.improvement import LogExpectedImprovement
+from bbopt.acquisitions.mean import PosteriorMean
+from bbopt.data.history import Dataset, History, Rows
+from bbopt.errors import FitError, SpaceError, SpaceExhausted
+from bbopt.maximizers.multistart import maximize
+from bbopt.rng import Key
+from bbopt.spec import Spec
+from bbopt.strategies.designs import Sobol
+from bbopt.strategies.strategy import Proposals, Request, Supports
+from bbopt.surrogates.fit import fit
+from bbopt.surrogates.gp import GP
+from bbopt.surrogates.threads import single_threaded
+from bbopt.types import FloatArray, Tag
+
+_ACQUISITIONS = ("auto", "logei", "lognei")
+_DRAWS = 32
+_NOISY = 0.05
+"""Learnt noise above this standard deviation, in units of the outcomes' spread, asks for LogNEI."""
+
+
+@dataclass(frozen=True, slots=True)
+class BayesianOptimization:
+    """Fit a Gaussian process to what was told, ask where it promises most.
+
+    Parameters
+    ----------
+    acquisition : {"auto", "logei", "lognei"}
+        "logei": log expected improvement on the incumbent. "lognei": averaged over what noise hides of
+        the incumbent. "auto": the latter where noise is declared, told (``sd=``) or learnt to be large.
+    n_initial : int or None
+        Trials before the model takes over, laid out on a scrambled Sobol sequence; trials added count.
+        None takes max(5, d + 1).
+
+    Raises
+    ------
+    SpaceError
+        For an unknown acquisition or an n_initial below 1.
+    """
+
+    acquisition: str = "auto"
+    n_initial: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.acquisition not in _ACQUISITIONS:
+            raise SpaceError(
+                f"BayesianOptimization: acquisition must be one of {', '.join(_ACQUISITIONS)}, got {self.acquisition!r}"
+            )
+        if self.n_initial is not None and (not isinstance(self.n_initial, int) or self.n_initial < 1):
+            raise SpaceError(
+                f"BayesianOptimization: n_initial must be an integer of at least 1 or None, got {self.n_initial!r}"
+            )
+
+    @property
+    def supports(self) -> Supports:
+        """One objective."""
+        return Supports(objectives=1)
+
+    def batch_size(self, spec: Spec) -> int:
+        """Return 1: every result changes the next suggestion."""
+        return 1
+
+    def init(self, spec: Spec, rng: Key) -> None:
+        """Keep no state: results reach the model through the history."""
+        return None
+
+    def tell(self, state: None, trials: Rows, rng: Key) -> None:
+        """Keep no state."""
+        return None
+
+    def ask(self, state: None, history: History, request: Request, rng: Key) -> Proposals:
+        """Propose n points: the initial design first, then the maxima of the acquisition."""
+        n_initial = self.n_initial if self.n_initial is not None else max(5, history.spec.space.d + 1)
+        early = min(max(n_initial - len(history), 0), request.n)
+        data = history.dataset()
+        if early == request.n or not len(data.X):
+            return Sobol().ask(None, history, request, rng)
+        if early:
+            first = Sobol().ask(None, history, Request(early, request.fixed), rng)
+            rest = self._model_based(data, history, Request(request.n - early, request.fixed), rng, first.X)
+            return Proposals(np.vstack([first.X, rest.X]), first.tags + rest.tags)
+        return self._model_based(data, history, request, rng, data.X[:0])
+
+    def _model_based(
+        self, data: Dataset, history: History, request: Request, rng: Key, chosen: FloatArray
+    ) -> Proposals:
+        number = len(history) + len(chosen)
+        rng = rng.child("ask", number)
+        space = history.spec.space
+        with single_threaded():
+            try:
+                return self._maxima(data, history, request, rng, chosen)
+            except FitError as error:
+                X = space.sample(request.n, rng.child("fallback"), fixed=request.fixed)
+                return Proposals(X, [{"fallback": str(error)} for _ in range(request.n)])
+
+    def _maxima(
+        self, data: Dataset, history: History, request: Request, rng: Key, chosen: FloatArray
+    ) -> Proposals:
+        space, objective = history.spec.space, history.spec.objectives[0]
+        gp = _fit(data, history)
+        lowest = np.argsort(gp.fitted[:, 0], kind="stable")[:3]
+        starts = gp.X[lowest]
+        pending = np.vstack([data.X_pending, chosen])
+        is_noisy = self._is_noisy(gp, data, objective.noise)
+        model = (
+            gp.draws(_DRAWS, rng.child("draws").generator(), pending) if is_noisy else gp.fantasize(pending)
+        )
+        failures = _feasibility(data, history)
+        seen = np.vstack([history.X, chosen])
+        X = np.empty((0, space.d))
+        tags: list[Tag] = []
+        for k in range(request.n):
+            improvement = LogExpectedImprovement(model, model.incumbent if is_noisy else gp.incumbent)
+            acquisition: Acquisition = improvement if failures is None else Sum((improvement, failures))
+            tag: Tag = {"by": "LogNEI" if is_noisy else "LogEI", "theta": list(gp.theta)}
+            try:
+                x = maximize(acquisition, space, 1, starts, request.fixed, rng.child(k), exclude=np.vstack([seen, X]))
+            except SpaceExhausted:
+                # Every point was asked: repeat the most promising one, and let the gate judge.
+                x = maximize(acquisition, space, 1, starts, request.fixed, rng.child(k))
+            mean, sd = gp.predict(x)
+            tag.update(mean=float(mean[0]), sd=float(sd[0]), acquisition=float(acquisition.value(x)[0]))
+            if failures is not None:
+                tag["chance"] = float(np.exp(failures.value(x)[0]))
+            X = np.vstack([X, x])
+            tags.append(tag)
+            if k + 1 < request.n:
+                model = model.fantasize(x)
+        return Proposals(X, tags)
+
+    def _is_noisy(self, gp: GP, data: Dataset, noise: float | None) -> bool:
+        if self.acquisition != "auto":
+            return self.acquisition == "lognei"
+        if noise is not None:
+            return noise > 0 or bool(np.any(data.Yvar[:, 0] > 0))
+        return bool(np.any(data.Yvar[:, 0] > 0)) or gp.hyperparameters.noise > _NOISY**2
+
+
+def fit_history(history: History, rng: Key) -> GP:
+    """Fit the process that a study's questions (best, predict, recommend) are put to.
+
+    Raises
+    ------
+    FitError
+        Where nothing is complete, or nothing can be fitted.
+    """
+    data = history.dataset()
+    if not len(data.X):
+        raise FitError("no trial is complete yet")
+    with single_threaded():
+        return _fit(data, history)
+
+
+def best_of_model(history: History, rng: Key) -> tuple[FloatArray, GP]:
+    """Return the feasible point (d,) with the lowest posterior mean, and the model; raises FitError."""
+    data = history.dataset()
+    if len(data.X) < 2:
+        raise FitError("a model needs two results")
+    with single_threaded():
+        gp = _fit(data, history)
+        improvement: Acquisition = PosteriorMean(gp)
+        failures = _feasibility(data, history)
+        if failures is not None:
+            improvement = Sum((improvement, failures))
+        starts = gp.X[np.argsort(gp.fitted[:, 0], kind="stable")[:5]]
+        x = maximize(improvement, history.spec.space, 1, starts, None, rng.child("recommend", len(history)))
+        return x[0], gp
+
+
+def _fit(data: Dataset, history: History) -> GP:
+    return fit(
+        history.spec.space,
+        data.X,
+        data.Y[:, 0],
+        data.Yvar[:, 0],
+        noise=history.spec.objectives[0].noise,
+        previous=history.latest("theta"),
+    )
+
+
+def _feasibility(data: Dataset, history: History) -> Acquisition | None:
+    return None

@@ -1,0 +1,225 @@
+"""Consensus-based optimization (CBO): particles drift to a weighted mean and diffuse around it.
+
+Pinnau, Totzeck, Tse & Martin, "A consensus-based model for global optimization and its mean-field
+limit", M3AS 27 (2017); anisotropic noise: Carrillo, Jin, Li & Zhu, ESAIM: COCV 27 (2021).
+
+One generation is one Euler-Maruyama step. With positions x_i and values f_i of N particles::
+
+    w_i  = exp(-alpha (f_i - min f))              weights
+    c    = sum w_i x_i / sum w_i                  consensus point
+    x_i <- x_i - drift dt (x_i - c) + noise sqrt(dt) (x_i - c) * xi_i,   xi_i ~ N(0, I)
+
+alpha is chosen at every step so that the effective sample size (sum w)^2 / sum w^2 is a given share
+of N; the method then does not depend on the scale of f.
+"""
+
+from dataclasses import dataclass
+from math import ceil, isfinite, sqrt
+from typing import cast
+
+import numpy as np
+
+from bbopt.data.history import History, Rows
+from bbopt.data.trial import Status
+from bbopt.errors import SpaceError
+from bbopt.rng import Key
+from bbopt.space import Space
+from bbopt.spec import Spec
+from bbopt.strategies.sobol import sobol
+from bbopt.strategies.strategy import Proposals, Request, Supports
+from bbopt.types import BoolArray, FloatArray, Tag
+
+
+@dataclass(slots=True)
+class Swarm:
+    """The state: one generation of particles.
+
+    Attributes
+    ----------
+    positions : array (N, d)
+        Latent positions in the unit cube, not rounded to levels.
+    values : array (N,)
+        Minimised outcomes of the members told so far; inf for those that failed.
+    told : array (N,) of bool
+    anchor : array (d,) or None
+        The best point of the last generation: infeasible moves are pulled back towards it.
+    generation : int
+    newest : int
+        The largest trial number among the members told so far.
+    after : int
+        The largest trial number of earlier generations: members of this one have larger ones.
+    """
+
+    positions: FloatArray
+    values: FloatArray
+    told: BoolArray
+    anchor: FloatArray | None = None
+    generation: int = 0
+    newest: int = -1
+    after: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ConsensusBasedOptimization:
+    """Plain CBO with anisotropic noise in the unit cube, reflected at its faces.
+
+    Parameters
+    ----------
+    n_particles : int or None
+        N; None takes max(20, ceil(10 sqrt(d))).
+    drift : float
+        Pull towards the consensus, lambda > 0; drift * dt at most 1.
+    noise : float
+        Anisotropic diffusion, sigma >= 0; contracts on average where 2 drift > noise^2.
+    dt : float
+        Step in (0, 1].
+    share : float
+        Effective sample size as a share of N, in (0, 1].
+
+    Raises
+    ------
+    SpaceError
+        For a setting outside its range.
+    """
+
+    n_particles: int | None = None
+    drift: float = 1.0
+    noise: float = 1.0
+    dt: float = 0.1
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        n = self.n_particles
+        _check(n is None or (isinstance(n, int) and n >= 2), "n_particles", n, "an integer of at least 2, or None")
+        _check(isfinite(self.drift) and self.drift > 0, "drift", self.drift, "a positive number")
+        _check(isfinite(self.noise) and self.noise >= 0, "noise", self.noise, "a number of at least 0")
+        _check(0 < self.dt <= 1 and self.drift * self.dt <= 1, "dt", self.dt, "in (0, 1] with drift * dt <= 1")
+        _check(0 < self.share <= 1, "share", self.share, "in (0, 1]")
+
+    @property
+    def supports(self) -> Supports:
+        """One objective."""
+        return Supports(objectives=1)
+
+    def batch_size(self, spec: Spec) -> int:
+        """Return the number of particles."""
+        return self.n_particles if self.n_particles is not None else max(20, ceil(10 * sqrt(spec.space.d)))
+
+    def init(self, spec: Spec, rng: Key) -> Swarm:
+        """Lay the first generation out on Sobol points."""
+        n = self.batch_size(spec)
+        return Swarm(sobol(0, n, spec.space.d, rng.child("swarm")), np.full(n, np.inf), np.zeros(n, bool))
+
+    def ask(self, state: Swarm, history: History, request: Request, rng: Key) -> Proposals:
+        """Hand out members of this generation; when all are out, spare points tagged ``fill``."""
+        space = history.spec.space
+        out = np.zeros(len(state.positions), bool)
+        for number in range(state.after + 1, len(history)):
+            tag = history.tag(number)
+            if tag.get("generation") == state.generation:
+                out[_member(tag)] = True
+        members = np.flatnonzero(~out)[: request.n]
+        tags: list[Tag] = [{"generation": state.generation, "member": int(k)} for k in members]
+        X = _feasible(state.positions[members], state.anchor, space, request.fixed)
+        for k in np.flatnonzero(np.isnan(X).any(axis=1)):
+            lost = rng.child("lost", state.generation)
+            X[k] = space.sample(1, lost, start=int(members[k]), fixed=request.fixed)[0]
+        n_fill = request.n - len(members)
+        if n_fill:
+            start = len(history) + len(members)
+            X = np.vstack([X, space.sample(n_fill, rng.child("fill"), start=start, fixed=request.fixed)])
+            tags.extend({"fill": True} for _ in range(n_fill))
+        return Proposals(X, tags)
+
+    def tell(self, state: Swarm, trials: Rows, rng: Key) -> Swarm:
+        """Record members; when a generation is complete, move it. Other trials are ignored.
+
+        The first result of a member counts: a corrected or late one comes after the move.
+        """
+        generation = np.array([tag.get("generation", -1) for tag in trials.tags], np.int64)
+        while len(rows := np.flatnonzero(generation == state.generation)):
+            members, first = np.unique([_member(trials.tags[k]) for k in rows], return_index=True)
+            new = ~state.told[members]
+            members, rows = members[new], rows[first[new]]
+            moved = np.any(trials.spec.space.project(state.positions[members]) != trials.X[rows], axis=1)
+            # Run elsewhere than planned: fixed values, pulled back, or told with `at=`.
+            state.positions[members[moved]] = trials.X[rows[moved]]
+            ok = (trials.status[rows] == Status.COMPLETE) & np.isfinite(trials.Y[rows, 0])
+            state.values[members] = np.where(ok, trials.Y[rows, 0], np.inf)
+            state.told[members] = True
+            state.newest = max([state.newest, *trials.numbers[rows].tolist()])
+            if not state.told.all():
+                break
+            state = self._move(state, rng.child("generation", state.generation + 1))
+        return state
+
+    def _move(self, state: Swarm, rng: Key) -> Swarm:
+        """Return the next generation: one Euler-Maruyama step."""
+        X, values = state.positions, state.values
+        n, d = X.shape
+        away = X - _weights(values, self.share) @ X
+        xi = rng.generator().standard_normal((n, d))
+        moved = X - self.drift * self.dt * away + self.noise * sqrt(self.dt) * away * xi
+        return Swarm(
+            positions=_reflect(moved),
+            values=np.full(n, np.inf),
+            told=np.zeros(n, bool),
+            anchor=X[np.argmin(values)].copy(),
+            generation=state.generation + 1,
+            newest=state.newest,
+            after=state.newest,
+        )
+
+
+def _member(tag: Tag) -> int:
+    return int(cast(int, tag["member"]))
+
+
+def _weights(values: FloatArray, share: float) -> FloatArray:
+    """Return weights that sum to 1, with an effective sample size of share * N where possible."""
+    ok = np.isfinite(values)
+    if not ok.any():
+        return np.full(len(values), 1.0 / len(values))
+    excess = np.where(ok, values - values[ok].min(), np.inf)
+    spread = excess[ok].max()
+    if not 0 < spread < np.inf:  # flat, or wider than a float: only order is left
+        weights = (ok if spread == 0 else excess == 0).astype(float)
+        return weights / weights.sum()
+    excess = excess / spread
+    low, high = -8.0, 12.0  # log10 of alpha * spread; the effective sample size falls with it
+    for _ in range(40):
+        middle = (low + high) / 2
+        weights = np.exp(-(10.0**middle) * excess)
+        if weights.sum() ** 2 / (weights**2).sum() > share * len(values):
+            low = middle
+        else:
+            high = middle
+    return weights / weights.sum()
+
+
+def _reflect(X: FloatArray) -> FloatArray:
+    """Fold positions back into the unit cube at its faces."""
+    return 1.0 - np.abs(1.0 - np.mod(X, 2.0))
+
+
+def _feasible(
+    latent: FloatArray, anchor: FloatArray | None, space: Space, fixed: FloatArray | None
+) -> FloatArray:
+    """Return snapped feasible points, infeasible ones pulled towards the anchor; nan rows where that fails."""
+    step = np.ones(len(latent))
+    home = latent if anchor is None else anchor
+    for _ in range(20):
+        X = space.project(home + step[:, None] * (latent - home))
+        if fixed is not None:
+            X = space.project(np.where(np.isnan(fixed), X, fixed))
+        bad = ~space.feasible(X)
+        if not bad.any() or anchor is None:
+            break
+        step[bad] /= 2
+    X[bad] = np.nan
+    return X
+
+
+def _check(ok: bool, name: str, value: object, right: str) -> None:
+    if not ok:
+        raise SpaceError(f"ConsensusBasedOptimization: {name} must be {right}, got {value!r}")

@@ -1,0 +1,103 @@
+"""The gate between every strategy and the user: exactly n points, new ones, with the fixed values.
+
+Laws 7 and 8 of ``docs/strategies.md`` are kept here, once, for all strategies.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bbopt.data.history import History
+from bbopt.errors import SpaceExhausted
+from bbopt.rng import Key
+from bbopt.strategies.strategy import AnyStrategy, Proposals, Request
+from bbopt.types import FloatArray, IntArray, Tag
+
+_ENUMERABLE = 100_000
+_REDRAWS = 16
+
+
+def propose(strategy: AnyStrategy, state: object, history: History, request: Request, rng: Key) -> Proposals:
+    """Ask a strategy and mend its answer where it repeats a point of a space without noise.
+
+    With every objective declared ``noise=0``, a point already asked is replaced by one never asked,
+    else SpaceExhausted is raised (exact for spaces up to 10^5 points, after a bounded search above).
+    With unknown or positive noise the same is done while new points are to be had; after that a
+    repeat goes out, with the first trial at that point in its tag as ``replicate_of``.
+
+    Raises
+    ------
+    SpaceExhausted
+        When fewer than ``request.n`` new points are left and none may be asked twice.
+    """
+    proposals = strategy.ask(state, history, request, rng)
+    if strategy.supports.repeats:
+        return proposals
+    repeats = _repeats(history, proposals.X)
+    if not len(repeats):
+        return proposals
+    X, tags = proposals.X.copy(), list(proposals.tags)
+    taken = {x.tobytes() for k, x in enumerate(X) if k not in set(repeats.tolist())}
+    found = _unused(history, request, taken, len(repeats), rng.child("gate", len(history)))
+    if len(found) < len(repeats) and history.spec.is_deterministic:
+        left = request.n - len(repeats) + len(found)
+        raise SpaceExhausted(_exhausted(history, left, request))
+    X[repeats[: len(found)]] = found
+    for k in repeats[len(found) :]:
+        tags[k] = _as_replicate(history, X[k], tags[k])
+    return Proposals(X, tags)
+
+
+def _repeats(history: History, X: FloatArray) -> IntArray:
+    """Return the rows of X that were asked before or stand earlier in X."""
+    seen: set[bytes] = set()
+    rows = []
+    for k, (x, number) in enumerate(zip(X, history.numbers_of(X), strict=True)):
+        key = x.tobytes()
+        if number is not None or key in seen:
+            rows.append(k)
+        seen.add(key)
+    return np.array(rows, np.int64)
+
+
+def _unused(history: History, request: Request, taken: set[bytes], n: int, rng: Key) -> FloatArray:
+    """Return up to n feasible points that were never asked and are not taken, (<= n, d)."""
+    found: list[FloatArray] = []
+    for X in _candidates(history, request, n, rng):
+        for x, number in zip(X, history.numbers_of(X), strict=True):
+            if number is None and x.tobytes() not in taken:
+                taken.add(x.tobytes())
+                found.append(x)
+                if len(found) == n:
+                    return np.array(found)
+    return np.array(found).reshape(-1, history.spec.space.d)
+
+
+def _candidates(history: History, request: Request, n: int, rng: Key) -> Iterator[FloatArray]:
+    space = history.spec.space
+    small = space.size is not None and space.size <= _ENUMERABLE
+    for attempt in range(2 if small else _REDRAWS):
+        yield space.sample(max(n, 16 << min(attempt, 6)), rng.child("redraw", attempt), fixed=request.fixed)
+    if small:
+        X = space.enumerate()
+        if request.fixed is not None:
+            free = np.isnan(request.fixed)
+            X = X[np.all(free | (X == request.fixed), axis=1)]
+        yield X[rng.child("order").generator().permutation(len(X))]
+
+
+def _as_replicate(history: History, x: FloatArray, tag: Tag) -> Tag:
+    first = history.numbers_of(x[None])[0]
+    return tag if first is None else {**tag, "replicate_of": first}
+
+
+def _exhausted(history: History, left: int, request: Request) -> str:
+    size = history.spec.space.size
+    what = "the space" if request.fixed is None else "the part of the space with these fixed values"
+    points = "" if size is None or request.fixed is not None else f" of {size} points"
+    if left:
+        return f"{what}{points} has {left} new points left, {request.n} were asked for: ask for at most {left}"
+    return (
+        f"every point of {what}{points} was asked, and noise=0 says that asking one again tells nothing; "
+        "if measurements vary, declare Objective(..., noise=None)"
+    )

@@ -1,0 +1,97 @@
+"""The first event of a journal: which study this is. Written once, compared at every reopening."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from difflib import unified_diff
+
+from typing import Any
+
+from bbopt import __version__
+from bbopt.errors import JournalError, SpaceError
+from bbopt.space import Space
+from bbopt.spec import Objective, Spec
+from bbopt.strategies.registry import strategy_from_dict, strategy_to_dict
+from bbopt.strategies.strategy import AnyStrategy
+from bbopt.study.journal import Event
+
+FORMAT = 1
+"""Version of the events written; a journal of a newer format is refused."""
+
+
+def header_event(spec: Spec, strategy: AnyStrategy, seed: int, lease: float | None) -> Event:
+    """Return the event that opens a new study."""
+    return {
+        "kind": "study",
+        "format": FORMAT,
+        "bbopt": __version__,
+        "time": time.time(),
+        "spec": spec.to_dict(),
+        "strategy": strategy_to_dict(strategy),
+        "seed": seed,
+        "lease": lease,
+    }
+
+
+def read_spec(header: Event, constraints: Mapping[str, Callable[..., Any]], where: str) -> Spec:
+    """Rebuild the spec from a header; raises JournalError where a callable must be supplied again."""
+    try:
+        space = Space.from_dict(header["spec"]["space"], callables=dict(constraints))
+        return Spec(space, tuple(Objective(**entry) for entry in header["spec"]["objectives"]))
+    except SpaceError as error:
+        raise JournalError(f"cannot rebuild the space of {where}: {error}") from error
+
+
+def recorded_strategy(header: Event, where: str) -> AnyStrategy:
+    """Rebuild the strategy from a header; raises JournalError where it must be supplied again."""
+    strategy = strategy_from_dict(header["strategy"])
+    if strategy is None:
+        raise JournalError(
+            f"{where} was made with a strategy of your own ({json.dumps(header['strategy'])}): "
+            "pass it again as strategy="
+        )
+    return strategy
+
+
+def check_header(
+    header: Event,
+    spec: Spec,
+    strategy: AnyStrategy | None,
+    seed: int | None,
+    lease: float | None,
+    where: str,
+) -> None:
+    """Raise JournalError, with the difference, unless the journal is of this very study.
+
+    A strategy, seed or lease of None agrees with anything.
+    """
+    if header.get("kind") != "study":
+        raise JournalError(f"{where} does not begin with a study: it is damaged, or something else wrote it")
+    if header["format"] > FORMAT:
+        raise JournalError(
+            f"{where} was written by bbopt {header['bbopt']} in format {header['format']}; "
+            f"this one reads up to format {FORMAT}: upgrade bbopt"
+        )
+    given: dict[str, Any] = {"spec": spec.to_dict()}
+    if strategy is not None:
+        given["strategy"] = strategy_to_dict(strategy)
+    if seed is not None:
+        given["seed"] = int(seed)
+    if lease is not None:
+        given["lease"] = lease
+    recorded = {name: header[name] for name in given}
+    if _text(recorded) == _text(given):
+        return
+    difference = "\n".join(
+        line
+        for line in unified_diff(_text(recorded), _text(given), "recorded", "given now", lineterm="", n=1)
+        if not line.startswith("@@")
+    )
+    raise JournalError(
+        f"{where} holds another study. Nothing was changed. Use another file, or reopen this one with "
+        f"Study.open(...). The difference:\n{difference}"
+    )
+
+
+def _text(data: Mapping[str, Any]) -> list[str]:
+    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False).splitlines()

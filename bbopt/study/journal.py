@@ -1,0 +1,185 @@
+"""The journal: the one truth about a study, a numbered list of events that only ever grows."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeAlias
+
+import numpy as np
+
+from bbopt.errors import Conflict, JournalError
+
+Event: TypeAlias = dict[str, Any]
+"""JSON data and arrays (float64, int64, int8, bool) with a string ``"kind"``; journals add ``"seq"``."""
+
+RESCUE = "bbopt.study.journal.salvage(path) returns the intact events before it"
+"""What error messages about damaged files advise."""
+
+
+class Journal(Protocol):
+    """An append-only list of events, numbered 1, 2, 3, ...; several processes and threads may share it.
+
+    Events that :meth:`read` yields belong to the journal: look, do not change them.
+    """
+
+    @property
+    def where(self) -> str:
+        """The place, for messages: a path, or ``"memory"``."""
+        ...
+
+    def read(self, after: int) -> Iterator[Event]:
+        """Yield all events with ``seq > after`` in order; cheap when there are none.
+
+        Raises JournalError at the first damaged event, after all intact ones before it were yielded.
+        """
+        ...
+
+    def append(self, events: Sequence[Event], expect: int | None = None) -> int:
+        """Store the events, all or none, and return the last number; they are safe once it returns.
+
+        Parameters
+        ----------
+        events : sequence of Event
+            A ``"seq"`` in them is ignored.
+        expect : int or None
+            The last number that the caller has read, if it matters.
+
+        Raises
+        ------
+        Conflict
+            The journal's last number is not ``expect``: somebody was faster. Nothing was written.
+        JournalError
+            The events cannot be stored (disk full, damaged file, not JSON data). Nothing was written.
+        """
+        ...
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Return the ask lock: held by one thread of one process at a time, and not reentrant.
+
+        The system frees it when its holder dies. :meth:`read` and :meth:`append` never wait for it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the file; closing twice is nothing, any other use afterwards a JournalError."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class MemoryJournal:
+    """Events in a list: fast, seen by the threads of this process only, gone with it."""
+
+    where = "memory"
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._appending = threading.Lock()
+        self._asking = threading.Lock()
+
+    def read(self, after: int) -> Iterator[Event]:
+        """Yield all events with ``seq > after``."""
+        return iter(self._events[after:])
+
+    def append(self, events: Sequence[Event], expect: int | None = None) -> int:
+        """Store copies of the events; see :meth:`Journal.append`."""
+        kept = [_copy(event) for event in events]
+        with self._appending:
+            last = len(self._events)
+            if expect is not None and expect != last:
+                raise Conflict(f"memory: the last event is {last}, not {expect}: read on and try again")
+            for seq, event in enumerate(kept, last + 1):
+                event["seq"] = seq
+            self._events += kept
+            return last + len(kept)
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Return the ask lock."""
+        return self._asking
+
+    def close(self) -> None:
+        """Do nothing: the events stay readable as long as somebody holds the journal."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _copy(value: Any) -> Any:
+    """Copy containers and arrays, so that what the caller changes later stays outside the journal."""
+    if isinstance(value, dict):
+        return {key: _copy(item) if isinstance(item, _MUTABLE) else item for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) if isinstance(item, _MUTABLE) else item for item in value]
+    if value.flags.writeable or not value.flags.owndata:
+        value = value.copy()
+        value.flags.writeable = False
+    return value
+
+
+_MUTABLE = (dict, list, np.ndarray)
+
+_FILES = ".jsonl, .db, .sqlite or .sqlite3"
+
+
+def open_journal(storage: str | PathLike[str] | Journal | None, create: bool = True) -> Journal:
+    """Open the journal that ``storage`` names.
+
+    Parameters
+    ----------
+    storage : str, Path, Journal or None
+        None for memory; a path ending in .jsonl (text, one event a line) or .db, .sqlite, .sqlite3
+        (SQLite); a journal is returned as it is.
+    create : bool
+        Whether a file that does not exist is made.
+
+    Raises
+    ------
+    JournalError
+        Unknown ending, missing directory, missing file with ``create=False``, a file that is not a
+        journal or was written by a newer bbopt.
+    """
+    if storage is None:
+        return MemoryJournal()
+    if not isinstance(storage, (str, PathLike)):
+        return storage
+    path = Path(storage)
+    ending = path.suffix.lower()
+    if ending not in (".jsonl", ".db", ".sqlite", ".sqlite3"):
+        raise JournalError(f"storage must be None, a Journal or a path ending in {_FILES}, got {str(path)!r}")
+    if not path.parent.is_dir():
+        raise JournalError(
+            f"storage {str(path)!r}: there is no directory {str(path.parent)!r}; make it first"
+        )
+    if not create and not path.exists():
+        raise JournalError(f"there is no study at {str(path)!r}")
+    if ending == ".jsonl":
+        from bbopt.study.jsonl import JsonlJournal
+
+        return JsonlJournal(path, create=create)
+    from bbopt.study.sqlite import SqliteJournal
+
+    return SqliteJournal(path, create=create)
+
+
+def salvage(storage: str | PathLike[str]) -> list[Event]:
+    """Return the intact events of a damaged file, up to the first damaged one.
+
+    ``open_journal("new.db").append(salvage("damaged.db"))`` makes a sound journal of them. Raises
+    JournalError if the file cannot be opened at all.
+    """
+    events: list[Event] = []
+    with open_journal(storage, create=False) as journal, suppress(JournalError):
+        events.extend(journal.read(0))
+    return events

@@ -1,0 +1,295 @@
+"""The loop that calls the objective: the only code in bbopt that does."""
+
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bbopt.data.trial import Status, Trial
+from bbopt.errors import BboptError, DataError, SpaceExhausted
+
+if TYPE_CHECKING:
+    from bbopt.study.study import Study
+
+Callback = Callable[["Study", Trial], object]
+_HOPELESS = 5
+
+
+class _Bar(Protocol):
+    def update(self, n: int) -> object: ...
+    def set_postfix_str(self, s: str) -> object: ...
+    def close(self) -> object: ...
+
+
+class EvaluationError(BboptError):
+    """The objective raised at each of the first evaluations; the last exception is the cause."""
+
+
+def run(
+    study: "Study",
+    f: Callable[..., Any],
+    budget: int | None = None,
+    *,
+    executor: Executor | None = None,
+    concurrency: int | None = None,
+    vectorized: bool = False,
+    deadline: float | None = None,
+    max_cost: float | None = None,
+    until: Callable[["Study"], bool] | None = None,
+    callbacks: "tuple[Callback, ...] | list[Callback]" = (),
+    worker: str | None = None,
+    progress: bool | None = None,
+) -> str:
+    """Evaluate ``f`` at what the study asks until a limit is reached; return which limit it was.
+
+    An exception in ``f`` marks the trial failed and the loop goes on, unless each of the first five
+    evaluations raises: then the objective itself is broken, and EvaluationError says so. Ctrl-C
+    leaves everything told in the study; unfinished trials are taken up by the next run.
+
+    Parameters
+    ----------
+    study : Study
+    f : callable
+        ``f(params) -> value``, where value is anything :meth:`Study.tell` takes, or a
+        ``bbopt.Observation`` to give sd and cost too. With ``vectorized=True``: ``f(X) -> (n,)`` with
+        X (n, d) in the user's units, all parameters numeric.
+    budget : int, optional
+        Finished trials (complete or failed) in the study at which to stop, earlier runs counted in:
+        the same script run again after a crash goes on and ends at the same number.
+    executor : concurrent.futures.Executor, optional
+        Where to evaluate; default: here, one at a time.
+    concurrency : int, optional
+        Trials under way at once; default: the executor's number of workers. For ``vectorized``: the
+        size of a block; default: what the strategy prefers.
+    deadline : float, optional
+        Seconds from now after which nothing new is started.
+    max_cost : float, optional
+        Stop when the costs told add up to this.
+    until : callable, optional
+        ``until(study) -> bool``, looked at after every result.
+    callbacks : sequence of callables
+        ``callback(study, trial)`` after every result.
+    worker : str, optional
+        The name under which trials are asked; default "run". Give each process its own.
+    progress : bool, optional
+        Show a progress bar; default: only on a terminal.
+
+    Raises
+    ------
+    DataError
+        If no limit is given, or an argument makes no sense.
+    EvaluationError
+        See above.
+    """
+    limits = _Limits(study, budget, deadline, max_cost, until)
+    if concurrency is not None and (isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1):
+        raise DataError(f"concurrency must be an integer of at least 1, got {concurrency!r}")
+    bar = _progress_bar(budget, limits.finished(), progress)
+    try:
+        if vectorized:
+            return _run_blocks(study, f, concurrency, limits, bar)
+        loop = _Loop(study, f, limits, callbacks, worker or "run", bar)
+        if executor is None:
+            return loop.here()
+        # Executors do not publish their size; the two in the standard library agree on this name.
+        size = concurrency or getattr(executor, "_max_workers", None) or 1
+        return loop.on(executor, size)
+    finally:
+        bar.close()
+
+
+class _Limits:
+    """When to stop."""
+
+    def __init__(
+        self,
+        study: "Study",
+        budget: int | None,
+        deadline: float | None,
+        max_cost: float | None,
+        until: Callable[["Study"], bool] | None,
+    ) -> None:
+        if budget is None and deadline is None and max_cost is None and until is None:
+            raise DataError("run needs a limit: budget=, deadline=, max_cost= or until=")
+        for name, value in (("budget", budget), ("deadline", deadline), ("max_cost", max_cost)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+                raise DataError(f"{name} must be a number of at least 0, got {value!r}")
+        self.study, self.budget, self.max_cost, self.until = study, budget, max_cost, until
+        self.end = None if deadline is None else time.monotonic() + deadline
+
+    def finished(self) -> int:
+        """Return the number of trials that count against the budget."""
+        status = self.study.history.status
+        return int(np.count_nonzero((status == Status.COMPLETE) | (status == Status.FAILED)))
+
+    def reached(self, under_way: int = 0) -> str:
+        """Return which limit forbids starting another trial; empty if none does."""
+        if self.budget is not None and self.finished() + under_way >= self.budget:
+            return f"budget of {self.budget} trials used"
+        if self.end is not None and time.monotonic() >= self.end:
+            return "deadline reached"
+        if self.max_cost is not None and np.nansum(self.study.history.cost) >= self.max_cost:
+            return f"max_cost of {self.max_cost} reached"
+        if self.until is not None and len(self.study.history) and self.until(self.study):
+            return "until(study) is true"
+        return ""
+
+    def room(self, under_way: int) -> int:
+        """Return how many more trials the budget allows to start."""
+        return 2**31 if self.budget is None else self.budget - self.finished() - under_way
+
+
+class _Loop:
+    """One run of single evaluations, here or on an executor."""
+
+    def __init__(
+        self,
+        study: "Study",
+        f: Callable[..., Any],
+        limits: _Limits,
+        callbacks: "tuple[Callback, ...] | list[Callback]",
+        worker: str,
+        bar: _Bar,
+    ) -> None:
+        self.study, self.f, self.limits, self.callbacks = study, f, limits, callbacks
+        self.worker, self.bar = worker, bar
+        self.raised, self.succeeded = 0, False
+
+    def here(self) -> str:
+        """Evaluate one trial after the other in this thread."""
+        while not (reason := self.limits.reached()):
+            try:
+                trial = self.study.ask(worker=self.worker)
+            except SpaceExhausted as error:
+                return str(error)
+            try:
+                outcome = self.f(dict(trial.params))
+            except Exception as error:  # whatever the user's code raises is a failed evaluation
+                self.broke(trial, error)
+            else:
+                self.came(trial, outcome)
+        return reason
+
+    def on(self, executor: Executor, size: int) -> str:
+        """Keep up to ``size`` trials under way on an executor."""
+        running: dict[Future[Any], Trial] = {}
+        taken: set[int] = set()
+        reason = ""
+        try:
+            while True:
+                while len(running) < size and not (reason := self.limits.reached(len(running))):
+                    slot = next(k for k in range(size) if k not in {t for t in taken})
+                    try:
+                        trial = self.study.ask(worker=f"{self.worker}/{slot}")
+                    except SpaceExhausted as error:
+                        reason = str(error)
+                        break
+                    taken.add(slot)
+                    running[executor.submit(self.f, dict(trial.params))] = trial
+                if not running:
+                    return reason
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    trial = running.pop(future)
+                    taken.discard(_slot(trial))
+                    self.collect(trial, future)
+        except KeyboardInterrupt:
+            for future, trial in running.items():
+                if not future.cancel() and future.done():
+                    self.collect(trial, future)
+            raise
+
+    def collect(self, trial: Trial, future: "Future[Any]") -> None:
+        """Tell what a future brought."""
+        error = future.exception()
+        if error is None:
+            self.came(trial, future.result())
+        elif isinstance(error, Exception):
+            self.broke(trial, error)
+        else:
+            raise error
+
+    def came(self, trial: Trial, outcome: Any) -> None:
+        """Tell a result."""
+        from bbopt.data.trial import Observation
+
+        self.succeeded = True
+        if isinstance(outcome, Observation):
+            sd = dict(outcome.sd) or None
+            told = self.study.tell(trial, dict(outcome.values), sd=sd, cost=outcome.cost)
+        else:
+            told = self.study.tell(trial, outcome)
+        self.after(told)
+
+    def broke(self, trial: Trial, error: Exception) -> None:
+        """Tell that the objective raised."""
+        told = self.study.fail(trial, f"{type(error).__name__}: {error}")
+        self.raised += 1
+        if not self.succeeded and self.raised >= min(_HOPELESS, self.limits.budget or _HOPELESS):
+            raise EvaluationError(
+                f"the objective raised at each of the first {self.raised} evaluations, the last time "
+                f"{type(error).__name__}: {error}; the trials are kept as failed"
+            ) from error
+        self.after(told)
+
+    def after(self, trial: Trial) -> None:
+        """Show progress and call back."""
+        self.bar.update(1)
+        if not isinstance(self.bar, _NoBar):
+            self.bar.set_postfix_str(_best_text(self.study))
+        for callback in self.callbacks:
+            callback(self.study, trial)
+
+
+def _run_blocks(
+    study: "Study", f: Callable[..., Any], size: int | None, limits: _Limits, bar: _Bar
+) -> str:
+    size = size or study.strategy.batch_size(study.spec)
+    while not (reason := limits.reached()):
+        n = min(size, limits.room(0))
+        try:
+            block = study.ask_block(n)
+        except SpaceExhausted as error:
+            return str(error)
+        study.tell_block(block, f(block.values()))
+        bar.update(n)
+    return reason
+
+
+def _slot(trial: Trial) -> int:
+    return int((trial.worker or "0").rpartition("/")[2])
+
+
+def _best_text(study: "Study") -> str:
+    if len(study.spec.objectives) > 1:
+        return ""
+    try:
+        best = study.best(by="observed")
+    except DataError:
+        return "no result yet"
+    return f"best {best.value:.6g}"
+
+
+class _NoBar:
+    def update(self, n: int) -> None:
+        """Show nothing."""
+
+    def set_postfix_str(self, s: str) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
+
+
+def _progress_bar(budget: int | None, start: int, wanted: bool | None) -> _Bar:
+    if wanted is None:
+        wanted = sys.stderr.isatty()
+    if not wanted:
+        return _NoBar()
+    from tqdm import tqdm
+
+    bar: _Bar = tqdm(total=budget, initial=start, unit="trial", file=sys.stderr)
+    return bar

@@ -1,0 +1,213 @@
+"""What follows from a journal: the fold of its events into history, queue and leases.
+
+Live work and replay go through the same function, :meth:`Record.apply`: a study that is reopened is,
+by construction, the study that was closed. One event kind, one method.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bbopt.data.history import History
+from bbopt.data.trial import Observation, Status
+from bbopt.errors import JournalError
+from bbopt.spec import Spec
+from bbopt.study.journal import Event
+from bbopt.types import FloatArray, Params
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Params to be tried next: enqueued by the user, or given back by an expired lease."""
+
+    seq: int
+    params: Params
+    retry_of: int | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything known of a study after the events up to ``seq``.
+
+    Attributes
+    ----------
+    spec : Spec
+    history : History
+    seq : int
+        The last event folded in.
+    queue : list of Queued
+    leases : dict of int to float
+        Pending trials with a lease, and when it ends (seconds since the epoch).
+    finished : list of int
+        Trials in the order in which they finished first.
+    corrections : int
+        How many events changed a trial that had already finished; strategies are then folded anew.
+    """
+
+    spec: Spec
+    seq: int = 0
+    history: History = field(init=False)
+    queue: list[Queued] = field(default_factory=list)
+    leases: dict[int, float] = field(default_factory=dict)
+    finished: list[int] = field(default_factory=list)
+    corrections: int = 0
+
+    def __post_init__(self) -> None:
+        self.history = History(self.spec)
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in; raises JournalError for an unknown kind."""
+        kind = event["kind"]
+        if kind not in _KINDS:
+            raise JournalError(f"event {event['seq']} has the unknown kind {kind!r}: written by a newer bbopt?")
+        getattr(self, f"_{kind}")(event)
+        self.seq = event["seq"]
+
+    # -- trials begin -----------------------------------------------------------------------------
+
+    def _study(self, event: Event) -> None:
+        pass
+
+    def _ask(self, event: Event) -> None:
+        params: list[Params] = event["params"]
+        numbers = self.history.append(
+            self.spec.space.encode(params),
+            params=params,
+            tags=event["tags"],
+            worker=event.get("worker"),
+            asked=event["time"],
+        )
+        self._check_number(event, numbers)
+        if "until" in event:
+            self.leases.update(dict.fromkeys(numbers, event["until"]))
+        if "queued" in event:
+            self.queue = [item for item in self.queue if item.seq not in event["queued"]]
+
+    def _ask_block(self, event: Event) -> None:
+        numbers = self.history.append(event["X"], tags=event.get("tags"), asked=event["time"])
+        self._check_number(event, numbers)
+
+    def _add(self, event: Event) -> None:
+        params = event["params"]
+        X = self.spec.space.encode([params])
+        inside = is_inside(self.spec, params)
+        numbers = self.history.append(X, params=[params], asked=event["time"], inside=inside)
+        self._check_number(event, numbers)
+        self._complete(numbers[0], event)
+
+    def _check_number(self, event: Event, numbers: range) -> None:
+        if event["number"] != numbers.start:
+            raise JournalError(
+                f"event {event['seq']} numbers its first trial {event['number']}, {numbers.start} is next: "
+                "the journal was edited or two studies wrote to it"
+            )
+
+    # -- trials end -------------------------------------------------------------------------------
+
+    def _tell(self, event: Event) -> None:
+        number = event["number"]
+        status = self.history.status[number]
+        if status in (Status.COMPLETE, Status.FAILED):
+            self.history.add_late(number, _observation(event))
+            return
+        if status == Status.ABANDONED:  # it was run after all: a result is never thrown away
+            self.queue = [item for item in self.queue if item.retry_of != number]
+            self.corrections += 1
+        self._complete(number, event)
+
+    def _complete(self, number: int, event: Event) -> None:
+        if "at" in event:
+            at = event["at"]
+            self.history.move(number, at, self.spec.space.encode([at])[0], is_inside(self.spec, at))
+        Y, sd = self._row(event["values"]) * self.spec.sign, self._row(event.get("sd", {}))
+        failed = "error" in event
+        self._finish(
+            np.array([number]),
+            Status.FAILED if failed else Status.COMPLETE,
+            Y=None if failed else Y,
+            sd=sd,
+            cost=event.get("cost"),
+            told=event["time"],
+            error=event.get("error", ""),
+        )
+
+    def _tell_block(self, event: Event) -> None:
+        values: FloatArray = event["values"]
+        numbers = np.arange(event["number"], event["number"] + len(values))
+        open_rows = self.history.status[numbers] == Status.PENDING
+        ok = np.isfinite(values).all(axis=1)
+        status = np.where(ok, Status.COMPLETE, Status.FAILED).astype(np.int8)[open_rows]
+        Y = np.where(ok[:, None], values * self.spec.sign, np.nan)
+        sd, cost = event.get("sd"), event.get("cost")
+        self._finish(
+            numbers[open_rows],
+            status,
+            Y=Y[open_rows],
+            sd=None if sd is None else sd[open_rows],
+            cost=None if cost is None else cost[open_rows],
+            told=event["time"],
+        )
+
+    def _fail(self, event: Event) -> None:
+        number = event["number"]
+        status = self.history.status[number]
+        if status in (Status.COMPLETE, Status.FAILED):
+            return
+        self.corrections += status == Status.ABANDONED
+        numbers = np.array([number])
+        cost = event.get("cost")
+        self._finish(numbers, Status.FAILED, cost=cost, told=event["time"], error=event["error"])
+
+    def _abandon(self, event: Event) -> None:
+        number = event["number"]
+        if self.history.is_pending(number):
+            numbers = np.array([number])
+            self._finish(numbers, Status.ABANDONED, told=event["time"], error=event["error"])
+
+    def _expire(self, event: Event) -> None:
+        for number in event["numbers"]:
+            if not self.history.is_pending(number):
+                continue
+            self.queue.append(Queued(event["seq"], self.history.params(number), retry_of=number))
+            numbers = np.array([number])
+            self._finish(numbers, Status.ABANDONED, told=event["time"], error="its lease expired")
+
+    def _amend(self, event: Event) -> None:
+        self.corrections += 1
+        self._complete(event["number"], event)
+
+    def _enqueue(self, event: Event) -> None:
+        self.queue.append(Queued(event["seq"], event["params"]))
+
+    def _finish(self, numbers: Any, status: Any, **written: Any) -> None:
+        first_time = numbers[self.history.status[numbers] == Status.PENDING].tolist()
+        self.finished.extend(first_time)
+        for number in numbers.tolist() if self.leases else ():
+            self.leases.pop(number, None)
+        self.history.finish(numbers, status, **written)
+
+    def _row(self, values: Mapping[str, float]) -> FloatArray:
+        names = [objective.name for objective in self.spec.objectives]
+        return np.array([[values.get(name, np.nan) for name in names]])
+
+
+def is_inside(spec: Spec, params: Params) -> bool:
+    """Whether params observed by the user lie in the space and meet its known constraints."""
+    from bbopt.errors import DataError
+
+    try:
+        spec.space.validate(params, strict=True)
+    except DataError:
+        return False
+    return True
+
+
+def _observation(event: Event) -> Observation:
+    return Observation(dict(event["values"]), dict(event.get("sd", {})), event.get("cost"))
+
+
+_KINDS: Sequence[str] = (
+    "study", "ask", "ask_block", "add", "tell", "tell_block", "fail", "abandon", "expire", "amend", "enqueue",
+)  # fmt: skip

@@ -1,0 +1,272 @@
+"""What a study can say of itself: the best trial, predictions, reasons, a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbopt.data.history import History, Trials
+from bbopt.data.trial import Status, Trial
+from bbopt.errors import DataError, FitError, MissingExtra, UnsupportedError
+from bbopt.rng import Key
+from bbopt.space import Space
+from bbopt.spec import Spec
+from bbopt.strategies.strategy import AnyStrategy
+from bbopt.types import FloatArray, Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bbopt.surrogates.gp import GP
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best trial, and the rule by which it was chosen.
+
+    Attributes
+    ----------
+    trial : Trial
+    rule : str
+        In words.
+    mean, sd : float or None
+        Posterior mean and standard deviation there, where the rule looked at a model.
+    """
+
+    trial: Trial
+    rule: str
+    mean: float | None = None
+    sd: float | None = None
+
+    @property
+    def params(self) -> Params:
+        """What was really run."""
+        return self.trial.at if self.trial.at is not None else self.trial.params
+
+    @property
+    def value(self) -> float:
+        """The value told."""
+        value = self.trial.value
+        if value is None:
+            raise DataError(f"trial {self.trial.number} has no value")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Posterior mean and standard deviation of the noise-free objective, in the user's direction."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What the model would pick.
+
+    Attributes
+    ----------
+    params : mapping
+    mean, sd : float or None
+        Prediction there; None where no model could be fitted.
+    rule : str
+        In words.
+    """
+
+    params: Params
+    mean: float | None
+    sd: float | None
+    rule: str
+
+
+def best(history: History, key: Key, by: str | None = None) -> Best:
+    """Return the best trial among the complete ones that lie in the space.
+
+    Parameters
+    ----------
+    history : History
+    key : Key
+        For the model's fit.
+    by : {None, "observed", "model"}
+        "observed": the best value told. "model": among the evaluated trials, the one with the best
+        posterior mean. None: "model" where noise is known of (``noise`` declared above 0, an ``sd=``
+        told, or repeats that differ), else "observed".
+
+    Raises
+    ------
+    DataError
+        If there is no complete trial in the space yet, or ``by`` is something else.
+    UnsupportedError
+        With several objectives, where no single trial is best.
+    """
+    if by not in (None, "observed", "model"):
+        raise DataError(f"best: by must be 'observed', 'model' or None, got {by!r}")
+    _single(history.spec, "best")
+    rows = np.flatnonzero((history.status == Status.COMPLETE) & history.inside)
+    if not len(rows):
+        raise DataError(_nothing_yet(history))
+    y = history.Y[rows, 0]
+    if by == "model" or (by is None and _is_noisy(history, rows)):
+        try:
+            model = fit_model(history, key)
+        except FitError:
+            pass
+        else:
+            mean, sd = model.predict(history.X[rows])
+            k = int(np.argmin(mean))
+            told = float(mean[k] * history.spec.sign[0])
+            rule = f"best posterior mean among {len(rows)} evaluated trials"
+            return Best(history.trial(int(rows[k])), rule, told, float(sd[k]))
+    rule = f"best value told among {len(rows)} complete trials"
+    return Best(history.trial(int(rows[np.argmin(y)])), rule)
+
+
+def recommend(history: History, key: Key) -> Recommendation:
+    """Return the point of the space with the best posterior mean, evaluated or not.
+
+    With fewer than two results, or where no model can be fitted, the best trial.
+
+    Raises
+    ------
+    DataError
+        If nothing is complete yet.
+    UnsupportedError
+        With several objectives.
+    """
+    from bbopt.strategies.bayesian import best_of_model
+
+    found = best(history, key, by="observed")
+    try:
+        x, model = best_of_model(history, key)
+    except FitError as error:
+        return Recommendation(found.params, None, None, f"{found.rule}: {error}")
+    prediction = predict(history.spec, model, x[None])[0]
+    params = history.spec.space.decode(x[None])[0]
+    return Recommendation(params, prediction.mean, prediction.sd, "best posterior mean over the space")
+
+
+def fit_model(history: History, key: Key) -> "GP":
+    """Fit the Gaussian process that answers questions; raises FitError where there is no data."""
+    from bbopt.strategies.bayesian import fit_history
+
+    _single(history.spec, "a prediction")
+    return fit_history(history, key)
+
+
+def predict(spec: Spec, model: "GP", X: FloatArray) -> list[Prediction]:
+    """Return predictions at encoded points (b, d) in the user's direction."""
+    mean, sd = model.predict(X)
+    return [Prediction(float(m), float(s)) for m, s in zip(mean * spec.sign[0], sd, strict=True)]
+
+
+def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
+    """Say in words why a trial was proposed, from what its ask noted."""
+    tag = _flat(trial.tag)
+    name = spec.objectives[0].name
+    where = f"Trial {trial.number}: "
+    if "enqueued" in tag:
+        return where + "you asked for these params (enqueue)."
+    if "retry_of" in tag:
+        return where + f"trial {tag['retry_of']} was lost (its lease expired), so its params were handed out again."
+    if trial.asked == trial.told and not tag:
+        return where + "added from elsewhere."
+    parts = []
+    if "index" in tag:
+        parts.append(f"point {tag['index']} of a space-filling sequence; results were not looked at")
+    if "cell" in tag:
+        parts.append(f"cell {tag['cell']} of a grid")
+    if "generation" in tag:
+        parts.append(f"member {tag['member']} of generation {tag['generation']} of the population")
+    if "fill" in tag:
+        parts.append("a spare point: all members of this generation were out")
+    if "mean" in tag:
+        parts.append(
+            f"the model expected {name} = {tag['mean'] * spec.sign[0]:.6g} ± {tag['sd']:.2g} here, "
+            f"the best trade of promise and doubt ({tag['by']} = {tag['acquisition']:.3g})"
+        )
+    if "chance" in tag:
+        parts.append(f"its chance not to fail is put at {tag['chance']:.0%}")
+    if "fallback" in tag:
+        parts.append(f"a random point, because {tag['fallback']}")
+    if "replicate_of" in tag:
+        parts.append(f"a repeat of trial {tag['replicate_of']}, since no new point was left")
+    return where + ("; ".join(parts) if parts else f"proposed by {type(strategy).__name__}") + "."
+
+
+def to_dataframe(trials: Trials, space: Space, spec: Spec) -> "pd.DataFrame":
+    """Return all trials as a DataFrame: number, status, params, outcomes, sd, cost, duration, error.
+
+    Raises MissingExtra without pandas.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtra("to_dataframe", "pandas", "plot") from error
+    rows = []
+    for trial in trials:
+        row: dict[str, Any] = {"number": trial.number, "status": trial.status.name}
+        row.update({name: (trial.at or trial.params).get(name) for name in space.names})
+        row.update({o.name: trial.values.get(o.name) for o in spec.objectives})
+        row.update({f"{o.name} sd": trial.observation.sd.get(o.name) for o in spec.objectives})
+        row["cost"] = trial.observation.cost
+        row["seconds"] = None if trial.told is None or trial.asked is None else trial.told - trial.asked
+        row["error"] = trial.error
+        rows.append(row)
+    names = ["number", "status", *space.names, *(o.name for o in spec.objectives)]
+    names += [*(f"{o.name} sd" for o in spec.objectives), "cost", "seconds", "error"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def numeric_values(space: Space, X: FloatArray) -> FloatArray:
+    """Return encoded points (n, d) in the user's units, (n, number of parameters).
+
+    Raises UnsupportedError where a parameter is conditional or has values that are no numbers.
+    """
+    odd = [p.name for p in space.parameters if p.when or not p.is_numeric]
+    if odd:
+        raise UnsupportedError(
+            f"an array in the user's units needs numeric, unconditional parameters; {', '.join(odd)} "
+            f"{'is' if len(odd) == 1 else 'are'} not: use columns() or params()"
+        )
+    columns = space.columns(X)
+    return np.stack([np.asarray(columns[name], np.float64) for name in space.names], axis=1)
+
+
+def _single(spec: Spec, what: str) -> None:
+    if len(spec.objectives) > 1:
+        raise UnsupportedError(f"{what} is defined for one objective; this study has {len(spec.objectives)}")
+
+
+def _is_noisy(history: History, rows: Sequence[int] | Any) -> bool:
+    noise = history.spec.objectives[0].noise
+    if noise is not None:
+        return noise > 0
+    if np.any(history.sd[rows] > 0):
+        return True
+    _, group = np.unique(history.X[rows], axis=0, return_inverse=True)
+    group = group.ravel()
+    y = history.Y[rows, 0]
+    highest, lowest = np.full(group.max() + 1, -np.inf), np.full(group.max() + 1, np.inf)
+    np.maximum.at(highest, group, y)
+    np.minimum.at(lowest, group, y)
+    return bool(np.any(highest > lowest))
+
+
+def _nothing_yet(history: History) -> str:
+    failed = int(np.count_nonzero(history.status == Status.FAILED))
+    outside = int(np.count_nonzero((history.status == Status.COMPLETE) & ~history.inside))
+    notes = [f"{len(history)} trials"]
+    if failed:
+        notes.append(f"{failed} failed")
+    if outside:
+        notes.append(f"{outside} complete but outside the space")
+    return f"no trial is complete yet ({', '.join(notes)})"
+
+
+def _flat(tag: Any) -> dict[str, Any]:
+    """Return the innermost words of a tag that composed strategies nested."""
+    flat: dict[str, Any] = {}
+    for word, value in tag.items():
+        flat.update(_flat(value) if isinstance(value, dict) else {word: value})
+    return flat

@@ -1,0 +1,631 @@
+"""The study: the one stateful object. It asks, is told, and never forgets.
+
+Every change is an event: written to the journal first, then folded into the record
+(:mod:`bbopt.study.record`). Reopening a study reads the same events through the same fold.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from bbopt.data.history import History, Trials
+from bbopt.data.trial import Status, Trial
+from bbopt.errors import Conflict, DataError, JournalError, UnsupportedError
+from bbopt.rng import Key, draw_seed
+from bbopt.space import Space
+from bbopt.spec import Objective, Spec
+from bbopt.strategies.gate import propose
+from bbopt.strategies.registry import make_strategy
+from bbopt.strategies.strategy import AnyStrategy, Proposals, Request
+from bbopt.study import loop, results
+from bbopt.study.header import check_header, header_event, read_spec, recorded_strategy
+from bbopt.study.journal import Event, Journal, open_journal
+from bbopt.study.outcomes import read_block, read_cost, read_outcome
+from bbopt.study.record import Record
+from bbopt.types import FloatArray, Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Many trials asked at once, as arrays.
+
+    Attributes
+    ----------
+    numbers : range
+        The trials.
+    X : array (n, d)
+        Encoded points.
+    space : Space
+    """
+
+    numbers: range
+    X: FloatArray
+    space: Space
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def columns(self) -> Mapping[str, np.ndarray[Any, Any]]:
+        """Return the points in the user's units, one array (n,) a parameter."""
+        return self.space.columns(self.X)
+
+    def values(self) -> FloatArray:
+        """Return the points in the user's units as one array (n, number of parameters).
+
+        Raises UnsupportedError where a parameter has no number (categories, conditions).
+        """
+        return results.numeric_values(self.space, self.X)
+
+    def params(self) -> list[Params]:
+        """Return the points one by one."""
+        return list(self.space.decode(self.X))
+
+
+class Study:
+    """Ask what to try, tell what came out.
+
+    Parameters
+    ----------
+    space : Space or sequence of parameters
+    objectives : str, Objective or a sequence of these
+        Default: one objective named "value", minimised.
+    strategy : str or strategy, optional
+        A name ("auto", "bo", "sobol", "random", "lhs", "grid", "cbo") or an object. Default "auto",
+        or what an existing journal recorded.
+    storage : None, path or Journal
+        None keeps everything in memory; a path ending in ``.db`` (SQLite) or ``.jsonl`` creates the
+        file or reopens what is there.
+    seed : int, optional
+        Same seed, same suggestions. A missing one is drawn and recorded.
+    lease : float, optional
+        Seconds after which a trial asked and not told is taken for lost: it is abandoned and its
+        params are handed out again. None (default): trials may take weeks.
+
+    Raises
+    ------
+    SpaceError
+        For a malformed space, objective or strategy.
+    UnsupportedError
+        If the strategy cannot handle this problem.
+    JournalError
+        If the file belongs to another study (the message shows the difference) or is damaged.
+    """
+
+    def __init__(
+        self,
+        space: "Space | Sequence[Any]",
+        objectives: "str | Objective | Sequence[str | Objective]" = Objective(),  # noqa: B008 (frozen)
+        *,
+        strategy: "str | AnyStrategy | None" = None,
+        storage: "str | PathLike[str] | Journal | None" = None,
+        seed: int | None = None,
+        lease: float | None = None,
+    ) -> None:
+        if not isinstance(space, Space):
+            space = Space(space)
+        spec = Spec.of(space, objectives)
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
+            raise DataError(f"seed must be an integer or None, got {seed!r}")
+        if lease is not None and not (isinstance(lease, (int, float)) and lease > 0):
+            raise DataError(f"lease must be a positive number of seconds or None, got {lease!r}")
+        made = None if strategy is None else make_strategy(strategy)
+        chosen = made if made is not None else make_strategy("auto")
+        _check_support(chosen, spec)
+        journal = open_journal(storage)
+        header = next(iter(journal.read(0)), None)
+        if header is None:
+            event = header_event(spec, chosen, draw_seed() if seed is None else int(seed), lease)
+            try:
+                journal.append([event], expect=0)
+                header = event
+            except Conflict:  # another process created the study first: join it
+                header = next(iter(journal.read(0)))
+        self._open(journal, header, spec, made, seed, lease)
+
+    @classmethod
+    def open(
+        cls,
+        storage: "str | PathLike[str] | Journal",
+        *,
+        strategy: "AnyStrategy | None" = None,
+        constraints: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> "Study":
+        """Reopen a study from its journal alone.
+
+        Parameters
+        ----------
+        storage : path or Journal
+        strategy : strategy, optional
+            Needed where the study was made with a strategy object of a class of your own.
+        constraints : mapping of str to callable, optional
+            Known constraints that are callables, by name: code is never stored.
+
+        Raises
+        ------
+        JournalError
+            If there is no study, or the file is damaged.
+        """
+        journal = open_journal(storage, create=False)
+        header = next(iter(journal.read(0)), None)
+        if header is None:
+            raise JournalError(f"there is no study in {journal.where}: create one with Study(space, storage=...)")
+        study = cls.__new__(cls)
+        spec = read_spec(header, constraints or {}, journal.where)
+        study._open(journal, header, spec, strategy, None, None)
+        return study
+
+    def _open(
+        self,
+        journal: Journal,
+        header: Event,
+        spec: Spec,
+        strategy: AnyStrategy | None,
+        seed: int | None,
+        lease: float | None,
+    ) -> None:
+        check_header(header, spec, strategy, seed, lease, journal.where)
+        self._strategy: AnyStrategy = strategy if strategy is not None else recorded_strategy(header, journal.where)
+        self.seed: int = header["seed"]
+        self.lease: float | None = header["lease"]
+        self._journal = journal
+        self._record = Record(spec)
+        self._key = Key(self.seed).child("strategy")
+        self._state: Any = None
+        self._folded: int | None = None
+        self._corrections = 0
+        self._mutex = threading.RLock()
+        self._cache: dict[str, Any] = {}
+        self._sync()
+
+    # -- ask --------------------------------------------------------------------------------------
+
+    @overload
+    def ask(
+        self, n: None = None, *, fixed: Params | None = None, worker: str | None = None
+    ) -> Trial: ...
+    @overload
+    def ask(self, n: int, *, fixed: Params | None = None, worker: str | None = None) -> list[Trial]: ...
+    def ask(
+        self, n: int | None = None, *, fixed: Params | None = None, worker: str | None = None
+    ) -> Trial | list[Trial]:
+        """Return the next trial to run, or a list of n.
+
+        Parameters
+        ----------
+        n : int, optional
+            How many; without it one Trial is returned, with it a list, also for n = 1.
+        fixed : mapping, optional
+            Parameters to be kept at these values.
+        worker : str, optional
+            Who runs it. A worker that asks again gets its own unfinished trials first, so that one
+            that crashed takes up where it was.
+
+        Raises
+        ------
+        SpaceExhausted
+            If fewer new points are left and the objective is declared ``noise=0``.
+        DataError
+            For a malformed argument; nothing is asked then.
+        """
+        if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
+            raise DataError(f"ask: n must be an integer of at least 1, got {n!r}")
+        if worker is not None and not isinstance(worker, str):
+            raise DataError(f"ask: worker must be a string, got {worker!r}")
+        wanted = 1 if n is None else int(n)
+        with self._journal.lock(), self._mutex:
+            self._sync()
+            columns = None if fixed is None else self.space.fix(fixed)
+            self._expire()
+            numbers = self._open_trials_of(worker)[:wanted]
+            numbers += self._from_queue(wanted - len(numbers), columns, worker)
+            missing = wanted - len(numbers)
+            if missing:
+                numbers += self._from_strategy(missing, columns, worker)
+            trials = [self.history.trial(number) for number in numbers]
+        return trials[0] if n is None else trials
+
+    def ask_block(self, n: int) -> Block:
+        """Ask n trials as arrays, one event for all: the way to 10^5 evaluations.
+
+        Raises
+        ------
+        SpaceExhausted, DataError
+            As :meth:`ask`.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise DataError(f"ask_block: n must be an integer of at least 1, got {n!r}")
+        with self._journal.lock(), self._mutex:
+            self._sync()
+            self._expire()
+
+            def make() -> Event:
+                proposals = self._propose(Request(int(n)))
+                return {"kind": "ask_block", "X": proposals.X, "tags": proposals.tags}
+
+            first = self._append_ask(make)
+            numbers = range(first, first + int(n))
+            return Block(numbers, self.history.X[first : first + int(n)], self.space)
+
+    def _from_queue(self, n: int, columns: FloatArray | None, worker: str | None) -> list[int]:
+        numbers: list[int] = []
+        # A caller who fixes values wants those; what is queued waits for the next plain ask.
+        while len(numbers) < n and self._record.queue and columns is None:
+            item = self._record.queue[0]
+            if self.space.is_complete(item.params):
+                tag: dict[str, Any] = {"enqueued": True} if item.retry_of is None else {"retry_of": item.retry_of}
+                params, tags = [item.params], [tag]
+            else:
+                proposals = self._propose(Request(1, self.space.fix(item.params)))
+                params = [{**self.space.decode(proposals.X)[0], **item.params}]
+                tags = [{**proposals.tags[0], "enqueued": True}]
+            event = {"kind": "ask", "params": params, "tags": tags, "queued": [item.seq]}
+            numbers.append(self._append_ask(lambda event=event: event, worker))
+        return numbers
+
+    def _from_strategy(self, n: int, columns: FloatArray | None, worker: str | None) -> list[int]:
+        def make() -> Event:
+            proposals = self._propose(Request(n, columns))
+            return {"kind": "ask", "params": self.space.decode(proposals.X), "tags": proposals.tags}
+
+        first = self._append_ask(make, worker)
+        return list(range(first, first + n))
+
+    def _open_trials_of(self, worker: str | None) -> list[int]:
+        if worker is None:
+            return []
+        return [int(k) for k in self.history.pending() if self.history.worker(int(k)) == worker]
+
+    def _propose(self, request: Request) -> Proposals:
+        return propose(self._strategy, self._folded_state(), self.history, request, self._key)
+
+    def _append_ask(self, make: Callable[[], Event], worker: str | None = None) -> int:
+        """Write an ask event; called with the ask lock held. Tells may arrive meanwhile, trials may not."""
+        while True:
+            number, read = len(self.history), self._record.seq
+            event = make()
+            event.update(number=number, read=read, time=time.time())
+            if worker is not None:
+                event["worker"] = worker
+            if self.lease is not None:
+                event["until"] = event["time"] + self.lease
+            while True:
+                try:
+                    self._journal.append([event], expect=self._record.seq)
+                except Conflict:
+                    self._sync()
+                    if len(self.history) == number:
+                        continue  # only results came in: the proposal stands
+                    break
+                self._sync()
+                return number
+
+    def _expire(self) -> None:
+        now = time.time()
+        lost = [number for number, until in self._record.leases.items() if until < now]
+        if lost:
+            self._write({"kind": "expire", "numbers": sorted(lost)})
+
+    # -- tell -------------------------------------------------------------------------------------
+
+    def tell(
+        self,
+        trial: Trial | int,
+        value: Any,
+        *,
+        sd: Any = None,
+        cost: float | None = None,
+        at: Params | None = None,
+    ) -> Trial:
+        """Record the result of a trial; when this returns, it is on disk.
+
+        Parameters
+        ----------
+        trial : Trial or int
+            A trial of this study, or its number.
+        value : float, mapping or sequence
+            The outcome, in the user's direction; a mapping by name, or a sequence in the order of
+            the objectives. NaN or an infinity records the trial as failed.
+        sd : float, mapping or sequence, optional
+            Standard error of the value, at least 0.
+        cost : float, optional
+            What the evaluation cost.
+        at : mapping, optional
+            The params that were really run, where they differ; they may lie outside the space.
+
+        Returns
+        -------
+        Trial
+            As it stands now. A second, equal tell changes nothing; a different one is kept under
+            ``late`` while the first counts (:meth:`amend` corrects).
+
+        Raises
+        ------
+        DataError
+            For an unknown trial, a wrong name, or a value that is no number; nothing is stored.
+        """
+        with self._mutex:
+            self._sync()
+            number = self._number(trial)
+            event = self._outcome_event("tell", number, value, sd, cost, at)
+            now = self.history.trial(number)
+            if now.status == Status.COMPLETE and _is_same(event, now):
+                return now
+            if now.status == Status.FAILED and "error" in event:
+                return now
+            self._write(event)
+            return self.history.trial(number)
+
+    def tell_block(self, block: Block, values: Any, *, sd: Any = None, cost: Any = None) -> None:
+        """Record the results of a block: values (n,) or (n, m), rows with NaN or infinities failed.
+
+        Raises
+        ------
+        DataError
+            For a shape that does not fit, or a block of another study; nothing is stored.
+        """
+        with self._mutex:
+            self._sync()
+            if block.numbers.stop > len(self.history):
+                raise DataError(f"tell_block: trials {block.numbers} are not of this study")
+            event = read_block(self.spec, len(block), values, sd, cost)
+            self._write({"kind": "tell_block", "number": block.numbers.start, **event})
+
+    def fail(self, trial: Trial | int, error: str = "", *, cost: float | None = None) -> Trial:
+        """Record that the run of a trial broke: strategies learn to keep away from there."""
+        return self._end("fail", trial, error, cost)
+
+    def abandon(self, trial: Trial | int, reason: str = "") -> Trial:
+        """Never mind a trial: nothing is learnt from it. A result told later still counts."""
+        return self._end("abandon", trial, reason, None)
+
+    def _end(self, kind: str, trial: Trial | int, error: str, cost: float | None) -> Trial:
+        if not isinstance(error, str):
+            raise DataError(f"{kind}: the reason must be a string, got {error!r}")
+        with self._mutex:
+            self._sync()
+            number = self._number(trial)
+            if self.history.status[number] in (Status.PENDING, Status.ABANDONED):
+                event: Event = {"kind": kind, "number": number, "error": error}
+                if cost is not None:
+                    event["cost"] = read_cost(cost)
+                self._write(event)
+            return self.history.trial(number)
+
+    def amend(
+        self,
+        trial: Trial | int,
+        value: Any,
+        *,
+        sd: Any = None,
+        cost: float | None = None,
+        at: Params | None = None,
+    ) -> Trial:
+        """Correct the result of a finished trial (a typing mistake); arguments as in :meth:`tell`.
+
+        Raises
+        ------
+        DataError
+            If the trial is still pending, or as in :meth:`tell`.
+        """
+        with self._mutex:
+            self._sync()
+            number = self._number(trial)
+            if self.history.is_pending(number):
+                raise DataError(f"amend: trial {number} has no result yet; use tell")
+            self._write(self._outcome_event("amend", number, value, sd, cost, at))
+            return self.history.trial(number)
+
+    def add(self, params: Params, value: Any, *, sd: Any = None, cost: float | None = None) -> Trial:
+        """Add a result from before, or from elsewhere, as a new trial.
+
+        The point may lie off the steps or outside the space: models learn from it, ``best`` does not
+        return it then.
+
+        Raises
+        ------
+        DataError
+            As in :meth:`tell`, and for params whose names or kinds do not fit.
+        """
+        with self._journal.lock(), self._mutex:
+            self._sync()
+            params = self.space.validate(params, strict=False)
+
+            def make() -> Event:
+                event = self._outcome_event("add", len(self.history), value, sd, cost, None)
+                return {**event, "params": params}
+
+            return self.history.trial(self._append_ask(make))
+
+    def enqueue(self, params: Params) -> None:
+        """Try these params at the next ask; parameters left out are filled in by the strategy.
+
+        Raises
+        ------
+        DataError
+            For params that do not lie in the space.
+        """
+        with self._mutex:
+            self._sync()
+            if self.space.is_complete(params):
+                params = self.space.validate(params, strict=True)
+            else:
+                self.space.fix(params)
+            self._write({"kind": "enqueue", "params": dict(params)})
+
+    def _outcome_event(
+        self, kind: str, number: int, value: Any, sd: Any, cost: float | None, at: Params | None
+    ) -> Event:
+        event: Event = {"kind": kind, "number": number, **read_outcome(self.spec, value, sd)}
+        if cost is not None:
+            event["cost"] = read_cost(cost)
+        if at is not None:
+            event["at"] = self.space.validate(at, strict=False)
+        return event
+
+    def _number(self, trial: Trial | int) -> int:
+        if isinstance(trial, Trial):
+            number = trial.number
+            if number < len(self.history) and dict(self.history.params(number)) == dict(trial.params):
+                return number
+            raise DataError(f"trial {number} with params {dict(trial.params)} is not of this study")
+        if isinstance(trial, bool) or not isinstance(trial, (int, np.integer)):
+            raise DataError(f"trial must be a Trial of this study or its number, got {trial!r}")
+        if not 0 <= trial < len(self.history):
+            raise DataError(f"there is no trial {trial}; this study has {len(self.history)} trials")
+        return int(trial)
+
+    def _write(self, event: Event) -> None:
+        event["time"] = time.time()
+        self._journal.append([event])
+        self._sync()
+
+    # -- look -------------------------------------------------------------------------------------
+
+    @property
+    def space(self) -> Space:
+        """The space."""
+        return self._record.spec.space
+
+    @property
+    def spec(self) -> Spec:
+        """What is optimised."""
+        return self._record.spec
+
+    @property
+    def strategy(self) -> AnyStrategy:
+        """The strategy."""
+        return self._strategy
+
+    @property
+    def history(self) -> History:
+        """All trials in columns, minimised and encoded."""
+        return self._record.history
+
+    @property
+    def trials(self) -> Trials:
+        """All trials, a lazy sequence."""
+        with self._mutex:
+            self._sync()
+            return Trials(self.history)
+
+    @property
+    def pending(self) -> list[Trial]:
+        """The trials asked and not yet told."""
+        with self._mutex:
+            self._sync()
+            return [self.history.trial(int(k)) for k in self.history.pending()]
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __repr__(self) -> str:
+        done = int(np.count_nonzero(self.history.status == Status.COMPLETE))
+        names = ", ".join(o.name for o in self.spec.objectives)
+        return f"<Study of {names}: {len(self.history)} trials, {done} complete, in {self._journal.where}>"
+
+    def best(self, by: str | None = None) -> results.Best:
+        """Return the best trial and the rule by which it was chosen; see :func:`bbopt.study.results.best`."""
+        with self._mutex:
+            self._sync()
+            return self._cached(f"best {by}", lambda: results.best(self.history, self._key, by))
+
+    def recommend(self) -> results.Recommendation:
+        """Return what the model would pick: params, mean, sd; the point need not have been evaluated."""
+        with self._mutex:
+            self._sync()
+            return self._cached("recommend", lambda: results.recommend(self.history, self._key))
+
+    @overload
+    def predict(self, params: Params) -> results.Prediction: ...
+    @overload
+    def predict(self, params: Sequence[Params]) -> list[results.Prediction]: ...
+    def predict(self, params: Params | Sequence[Params]) -> results.Prediction | list[results.Prediction]:
+        """Return mean and sd of the objective at one point or several, from a Gaussian process."""
+        with self._mutex:
+            self._sync()
+            model = self._cached("model", lambda: results.fit_model(self.history, self._key))
+            points = [params] if isinstance(params, Mapping) else list(params)
+            X = self.space.encode([self.space.validate(p, strict=False) for p in points])
+            found = results.predict(self.spec, model, X)
+            return found[0] if isinstance(params, Mapping) else found
+
+    def explain(self, trial: Trial | int) -> str:
+        """Say in words why a trial was proposed."""
+        with self._mutex:
+            self._sync()
+            return results.explain(self.history.trial(self._number(trial)), self._strategy, self.spec)
+
+    def to_dataframe(self) -> "pd.DataFrame":
+        """Return all trials as a pandas DataFrame, one row a trial."""
+        return results.to_dataframe(self.trials, self.space, self.spec)
+
+    def _cached(self, name: str, make: Callable[[], Any]) -> Any:
+        version, value = self._cache.get(name, (-1, None))
+        if version != self.history.version:
+            value = make()
+            self._cache[name] = (self.history.version, value)
+        return value
+
+    # -- run --------------------------------------------------------------------------------------
+
+    def run(self, f: Callable[..., Any], budget: int | None = None, **options: Any) -> str:
+        """Call ``f(params)`` until a limit is reached; options as in :func:`bbopt.study.loop.run`."""
+        return loop.run(self, f, budget, **options)
+
+    def close(self) -> None:
+        """Close the journal; nothing needs saving."""
+        self._journal.close()
+
+    def __enter__(self) -> "Study":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- state ------------------------------------------------------------------------------------
+
+    def _sync(self) -> None:
+        """Fold in what the journal holds beyond the last event seen, from any process."""
+        for event in self._journal.read(self._record.seq):
+            self._record.apply(event)
+
+    def _folded_state(self) -> Any:
+        """Return the strategy's state: the fold of its ``tell`` over the finished trials."""
+        record = self._record
+        if self._folded is None or self._corrections != record.corrections:
+            self._state, self._folded = self._strategy.init(self.spec, self._key), 0
+            self._corrections = record.corrections
+        new = record.finished[self._folded :]
+        if new:
+            self._state = self._strategy.tell(self._state, self.history.rows(new), self._key)
+            self._folded += len(new)
+        return self._state
+
+
+def _check_support(strategy: AnyStrategy, spec: Spec) -> None:
+    most = strategy.supports.objectives
+    if len(spec.objectives) > most:
+        raise UnsupportedError(
+            f"{type(strategy).__name__} handles {most} objective{'s' if most > 1 else ''}, "
+            f"this study has {len(spec.objectives)}"
+        )
+
+
+def _is_same(event: Event, now: Trial) -> bool:
+    return (
+        "error" not in event
+        and event["values"] == dict(now.values)
+        and event.get("sd", {}) == dict(now.observation.sd)
+        and ("cost" not in event or event["cost"] == now.observation.cost)
+        and event.get("at", now.at) == now.at
+    )
+
+

@@ -1,0 +1,1 @@
+"""Models of the objective, fitted to what was told."""

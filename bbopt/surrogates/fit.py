@@ -1,0 +1,232 @@
+"""Maximum a posteriori hyper-parameters of a Gaussian process, by analytic gradients.
+
+    theta = log length-scales (d), log output scale, log noise;  K = s k + diag(v),  a = K⁻¹ (y - m)
+    log p(y | theta) = -½ [(y - m)ᵀ a + log det K + n log 2 pi],   d/dK = ½ (a aᵀ - K⁻¹)
+
+K⁻¹ comes from LAPACK's potri at twice the price of the factorisation; a derivative through the
+factorisation would cost twenty times as much. The length-scale gradient needs
+sum_ij G_ij (z_i - z_j)², G = (a aᵀ - K⁻¹) o dk, which is one symmetric product G [Z, 1] for all
+columns: no n x n x d array exists. The mean m is profiled out, so it adds no gradient term.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import blas, lapack
+
+from bbopt.errors import FitError
+from bbopt.lbfgs import minimize_batch
+from bbopt.space import Space
+from bbopt.surrogates import kernels
+from bbopt.surrogates.gp import GP, JITTERS, Hyperparameters
+from bbopt.surrogates.kernels import Features
+from bbopt.surrogates.transforms import Merged, merge, standardize
+from bbopt.types import FloatArray
+
+FRESH_START_EVERY = 10
+"""A warm-started fit also tries the cold starts when the number of observations is a multiple of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed of the hyper-parameters of a process on standardised outcomes.
+
+    Attributes
+    ----------
+    length_mu, length_sigma : float
+        log length-scale ~ N(mu + ½ log d, sigma²), as a density of the length-scale itself: typical
+        distances grow with sqrt(d), and so must length-scales (Hvarfner et al. 2024, arXiv 2402.02229).
+    scale_mu, scale_sigma : float
+        log output scale ~ N(mu, sigma²).
+    noise_mu, noise_sigma, noise_floor : float
+        log noise variance ~ N(mu, sigma²), and the least variance.
+    """
+
+    length_mu: float = 2.0**0.5
+    length_sigma: float = 3.0**0.5
+    scale_mu: float = 0.0
+    scale_sigma: float = 1.0
+    noise_mu: float = -8.0
+    noise_sigma: float = 3.0
+    noise_floor: float = 1e-6
+
+
+EXACT_NOISE = 1e-8
+"""Noise variance, in model units, of outcomes declared exact."""
+
+
+def fit(
+    space: Space,
+    X: FloatArray,
+    y: FloatArray,
+    variance: FloatArray | None = None,
+    *,
+    noise: float | None = None,
+    previous: list[float] | None = None,
+    prior: Prior = Prior(),
+) -> GP:
+    """Fit a Gaussian process to one outcome: a pure function of its arguments.
+
+    Parameters
+    ----------
+    space : Space
+    X : array (n, d)
+        Encoded, snapped points, n >= 1; repeats are merged.
+    y : array (n,)
+        Finite outcomes, minimised.
+    variance : array (n,), optional
+        Known noise variances, in the outcome's units squared; nan where unknown.
+    noise : float or None
+        Standard deviation of outcomes whose variance is not known: None learns it, 0 says exact.
+    previous : list of float, optional
+        ``theta`` of an earlier fit, to start from.
+    prior : Prior
+
+    Raises
+    ------
+    FitError
+        When there is nothing to fit, or no factorisation succeeds.
+    """
+    if len(y) == 0 or not np.isfinite(y).all() or not np.isfinite(X).all():
+        raise FitError(f"a Gaussian process needs at least one finite observation, got {len(y)} with y = {y}")
+    model_y, outcome = standardize(y)
+    known = np.full(len(y), np.nan) if variance is None else variance
+    if noise is not None and noise > 0:
+        known = np.where(np.isnan(known), noise**2, known)
+    merged = merge(X, model_y, outcome.variance(known))
+    features = Features(space)
+    posterior = LogPosterior(features, merged, prior, learns_noise=noise is None)
+    hyperparameters = posterior.maximize(posterior.starts(previous))
+    observation_noise = posterior.observation_noise(hyperparameters.noise)
+    return GP.build(features, hyperparameters, merged.X, merged.y, observation_noise, outcome)
+
+
+class LogPosterior:
+    """The log posterior density of hyper-parameters, with its gradient, on one data set."""
+
+    def __init__(self, features: Features, observed: Merged, prior: Prior, learns_noise: bool) -> None:
+        self.prior = prior
+        self.observed = observed
+        self.column = features.column
+        self.F = features(observed.X)
+        self.d = features.space.d
+        self.unknown = np.isnan(observed.variance)
+        self.learns_noise = learns_noise and bool(self.unknown.any())
+        self._known = np.where(self.unknown, 0.0, np.maximum(observed.variance, EXACT_NOISE))
+        self._share = np.where(self.unknown, 1.0 / observed.counts, 0.0)
+        n = len(self.F)
+        self._repeats = float((observed.counts - 1)[self.unknown].sum())
+        self._rhs = np.column_stack([observed.y, np.ones(n)])
+
+    def observation_noise(self, noise: float) -> FloatArray:
+        """Return the noise variance of every merged observation, (n,)."""
+        return self._known + noise * self._share
+
+    @property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Bounds of theta, (d + 2,) each; a quantity that is not learnt is held by equal bounds."""
+        floor = np.log(self.prior.noise_floor) if self.learns_noise else np.log(EXACT_NOISE)
+        ceiling = np.log(1e2) if self.learns_noise else floor
+        lower = np.concatenate([np.full(self.d, np.log(5e-3)), [np.log(1e-3), floor]])
+        upper = np.concatenate([np.full(self.d, np.log(1e3)), [np.log(1e4), ceiling]])
+        return lower, upper
+
+    def starts(self, previous: list[float] | None) -> FloatArray:
+        """Return the points theta (k, d + 2) from which to search.
+
+        Cold: the prior's centre, shorter length-scales, and longer ones with little noise. Warm: where
+        the previous fit ended, and now and then, decided by n alone, the cold ones too.
+        """
+        root = 0.5 * np.log(max(self.d, 1))
+        cold = [
+            [*np.full(self.d, np.log(0.3) + root), 0.0, np.log(1e-3)],
+            [*np.full(self.d, self.prior.length_mu - 1.0 + root), 0.0, np.log(1e-5)],
+        ]
+        if previous is None or len(previous) != self.d + 2 or not np.isfinite(previous).all():
+            return np.array(cold)
+        if len(self.F) % FRESH_START_EVERY == 0:
+            return np.array([previous, *cold[:1]])
+        return np.array([previous])
+
+    def maximize(self, starts: FloatArray) -> Hyperparameters:
+        """Return the best of the local maxima reached from the starts (k, d + 2).
+
+        Loose tolerances: the last thousandth of a nat costs a third of the evaluations.
+        """
+        lower, upper = self.bounds
+
+        def loss(thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
+            pairs = [self(theta) for theta in thetas]
+            return -np.array([p[0] for p in pairs]), -np.array([p[1] for p in pairs])
+
+        theta, value = minimize_batch(
+            loss, starts, lower, upper, gradient_tolerance=3e-2, value_tolerance=2e-8, max_rounds=100
+        )
+        best = int(np.argmin(value))
+        if not np.isfinite(value[best]):
+            raise FitError(f"no hyper-parameters give a finite likelihood on {len(self.F)} points")
+        d = self.d
+        return Hyperparameters(np.exp(theta[best, :d]), float(np.exp(theta[best, d])), float(np.exp(theta[best, -1])))
+
+    def __call__(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        """Return the log density at theta (d + 2,) and its gradient; -inf where K cannot be factorised."""
+        n, d = len(self.F), self.d
+        length, s, noise = np.exp(theta[:d]), float(np.exp(theta[d])), float(np.exp(theta[-1]))
+        data = kernels.data(self.F * (np.sqrt(5.0) / length)[self.column])
+        squared = kernels.squared_distances(kernels.query(data[:, :-2]), data)
+        squared.flat[:: n + 1] = 0.0
+        K, slope = kernels.matern52(squared)
+        v = self.observation_noise(noise)
+        K *= s
+        U, v = _cholesky(K, v, s)
+        if U is None:
+            return -np.inf, np.zeros(d + 2)
+        solved, _ = lapack.dpotrs(U, self._rhs, lower=0)
+        mean = float(self._rhs[:, 0] @ solved[:, 1] / (self._rhs[:, 1] @ solved[:, 1]))
+        a = solved[:, 0] - mean * solved[:, 1]
+        fit_term = float((self.observed.y - mean) @ a)
+        value = -0.5 * fit_term - float(np.log(U.diagonal()).sum()) - 0.5 * n * np.log(2 * np.pi)
+
+        inverse, _ = lapack.dpotri(U, lower=0, overwrite_c=1)
+        diagonal = inverse.diagonal().copy()
+        G = blas.dsyr(-1.0, a, lower=0, a=inverse, overwrite_a=1)  # K⁻¹ - a aᵀ, upper triangle
+        G *= slope.T
+        product = blas.dsymm(1.0, G, data[:, :-1], side=0, lower=0)
+        Z, row_sums = data[:, :-2], product[:, -1]
+        # sum_ij G_ij (z_i - z_j)² = 2 sum_i z_i (z_i rowsum_i - (G z)_i), and dk/d(r²) = -t/6
+        spread = np.einsum("np,np->p", Z, Z * row_sums[:, None] - product[:, :-1])
+        gradient = np.zeros(d + 2)
+        gradient[:d] = np.bincount(self.column, -(s / 3) * spread, minlength=d)
+        noise_gradient = 0.5 * (a * a - diagonal)
+        gradient[d] = 0.5 * (fit_term - n) - float(noise_gradient @ v)
+        if self.learns_noise:
+            gradient[-1] = noise * float(noise_gradient @ self._share)
+            # Within replicates: counts - 1 deviations with a sum of squares that merging set aside.
+            value -= 0.5 * (self._repeats * (np.log(2 * np.pi) + theta[-1]) + self.observed.scatter / noise)
+            gradient[-1] += 0.5 * (self.observed.scatter / noise - self._repeats)
+        return self._add_prior(value, gradient, theta)
+
+    def _add_prior(self, value: float, gradient: FloatArray, theta: FloatArray) -> tuple[float, FloatArray]:
+        p, d = self.prior, self.d
+        deviation = (theta[:d] - p.length_mu - 0.5 * np.log(max(d, 1))) / p.length_sigma
+        value -= 0.5 * float(deviation @ deviation) + float(theta[:d].sum())
+        gradient[:d] -= deviation / p.length_sigma + 1.0
+        for i, mu, sigma in ((d, p.scale_mu, p.scale_sigma), (d + 1, p.noise_mu, p.noise_sigma)):
+            if i == d or self.learns_noise:
+                z = (theta[i] - mu) / sigma
+                value -= 0.5 * float(z * z)
+                gradient[i] -= z / sigma
+        return value, gradient
+
+
+def _cholesky(K: FloatArray, v: FloatArray, s: float) -> tuple[FloatArray | None, FloatArray]:
+    """Return the factor U, UᵀU = K + diag(v + jitter), and v + jitter; None where no jitter helps."""
+    diagonal = K.diagonal().copy()
+    for jitter in JITTERS:
+        widened = v + jitter * s
+        A = K if jitter == 0.0 else K.copy()
+        A.flat[:: len(A) + 1] = diagonal + widened
+        U, failed = lapack.dpotrf(A.T, lower=0, clean=0, overwrite_a=jitter != 0.0)
+        if not failed:
+            return U, widened
+    return None, v

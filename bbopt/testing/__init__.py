@@ -1,0 +1,1 @@
+"""Tests that anyone's method can inherit."""
