@@ -93,7 +93,7 @@ def _mlp(p: str, when: When) -> list[Parameter]:
         Categorical(p + "activation", ("relu", "tanh", "logistic"), when=when),
         Real(p + "learning_rate_init", 1e-4, 1e-1, log=True, when=when),
         Real(p + "alpha", 1e-6, 10.0, log=True, when=when),
-        Integer(p + "batch_size", 16, 128, log=True, when=when),
+        Integer(p + "batch_size", 20, 100, log=True, when=when),
     ]
 
 

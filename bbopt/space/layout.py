@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ class Layout:
         for name, required in self.requires.items():
             key = tuple((r.column, r.keys) for r in required)
             if key not in known:
-                known[key] = np.logical_and.reduce([r.holds(P) for r in required])
+                known[key] = reduce(np.logical_and, [r.holds(P) for r in required])
             activity[name] = known[key]
         return activity
 

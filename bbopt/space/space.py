@@ -186,7 +186,10 @@ class Space:
 
     def feasible(self, X: ArrayLike) -> BoolArray:
         """Return which rows satisfy the known constraints once snapped, shape (n,)."""
-        P = self._layout.snapped(self._points(X))
+        X = self._points(X)
+        if not self.constraints:
+            return np.ones(len(X), dtype=np.bool_)
+        P = self._layout.snapped(X)
         return self._is_feasible(P, self._layout.blank(P))
 
     def _is_feasible(self, P: FloatArray, activity: Activity) -> BoolArray:

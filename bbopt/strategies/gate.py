@@ -11,7 +11,7 @@ from bbopt.data.history import History
 from bbopt.errors import SpaceExhausted
 from bbopt.rng import Key
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request
-from bbopt.types import FloatArray, IntArray, Tag
+from bbopt.types import FloatArray, IntArray
 
 _ENUMERABLE = 100_000
 _REDRAWS = 16
@@ -37,14 +37,16 @@ def propose(strategy: AnyStrategy, state: object, history: History, request: Req
     if not len(repeats):
         return proposals
     X, tags = proposals.X.copy(), list(proposals.tags)
-    taken = {x.tobytes() for k, x in enumerate(X) if k not in set(repeats.tolist())}
+    taken = {x.tobytes() for x in np.delete(X, repeats, axis=0)}
     found = _unused(history, request, taken, len(repeats), rng.child("gate", len(history)))
     if len(found) < len(repeats) and history.spec.is_deterministic:
         left = request.n - len(repeats) + len(found)
         raise SpaceExhausted(_exhausted(history, left, request))
     X[repeats[: len(found)]] = found
+    first = {x.tobytes(): len(history) + k for k, x in reversed(list(enumerate(X)))}
     for k in repeats[len(found) :]:
-        tags[k] = _as_replicate(history, X[k], tags[k])
+        [number] = history.numbers_of(X[k : k + 1])
+        tags[k] = {**tags[k], "replicate_of": first[X[k].tobytes()] if number is None else number}
     return Proposals(X, tags)
 
 
@@ -84,11 +86,6 @@ def _candidates(history: History, request: Request, n: int, rng: Key) -> Iterato
             free = np.isnan(request.fixed)
             X = X[np.all(free | (X == request.fixed), axis=1)]
         yield X[rng.child("order").generator().permutation(len(X))]
-
-
-def _as_replicate(history: History, x: FloatArray, tag: Tag) -> Tag:
-    first = history.numbers_of(x[None])[0]
-    return tag if first is None else {**tag, "replicate_of": first}
 
 
 def _exhausted(history: History, left: int, request: Request) -> str:

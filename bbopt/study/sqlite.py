@@ -252,19 +252,18 @@ class SqliteJournal:
     def _patiently(self, action: Callable[..., _T], *arguments: object) -> _T:
         """Do the action; while another process is in the way, try again at random times.
 
-        Random times are fair on average; SQLite's own waiting lets some wait for seconds.
+        Who has waited longer tries more often. SQLite's own waiting does the opposite: some never get in.
         """
         start = time.monotonic()
-        wait = 0.0005
         while True:
             try:
                 return action(*arguments)
             except sqlite3.Error as error:
+                waited = time.monotonic() - start
                 busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                if not busy or time.monotonic() - start > _PATIENCE:
+                if not busy or waited > _PATIENCE:
                     raise self._explain(error) from error
-            time.sleep(_jitter.uniform(0, wait))
-            wait = min(2 * wait, 0.01)
+            time.sleep(_jitter.uniform(0, max(0.001, 0.001 / (0.1 + waited))))
 
     def _explain(self, error: sqlite3.Error) -> JournalError:
         advice = {

@@ -183,6 +183,7 @@ class Study:
         self._corrections = 0
         self._mutex = threading.RLock()
         self._cache: dict[str, Any] = {}
+        self._is_closed = False
         self._sync()
 
     # -- ask --------------------------------------------------------------------------------------
@@ -581,7 +582,8 @@ class Study:
         return loop.run(self, f, budget, **options)
 
     def close(self) -> None:
-        """Close the journal; nothing needs saving."""
+        """Let go of the journal; nothing needs saving. What is known stays readable."""
+        self._is_closed = True
         self._journal.close()
 
     def __enter__(self) -> "Study":
@@ -594,8 +596,9 @@ class Study:
 
     def _sync(self) -> None:
         """Fold in what the journal holds beyond the last event seen, from any process."""
-        for event in self._journal.read(self._record.seq):
-            self._record.apply(event)
+        if not self._is_closed:
+            for event in self._journal.read(self._record.seq):
+                self._record.apply(event)
 
     def _folded_state(self) -> Any:
         """Return the strategy's state: the fold of its ``tell`` over the finished trials."""

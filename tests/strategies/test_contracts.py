@@ -1,6 +1,6 @@
 """Every registered strategy keeps the nine laws: classes are made from the registry, none can be left out."""
 
-from bbopt import Random, Sobol, Then
+from bbopt import Grid, Random, Sobol, Then
 from bbopt.strategies.consensus import ConsensusBasedOptimization
 from bbopt.strategies.registry import STRATEGIES, make_strategy
 from bbopt.testing.contracts import StrategyContract
@@ -8,6 +8,7 @@ from bbopt.testing.contracts import StrategyContract
 # Settings that make the default budget of a contract reach every branch of a strategy.
 _SETTINGS = {
     "cbo": lambda: ConsensusBasedOptimization(n_particles=8),
+    "grid": lambda: Grid(levels=7),
     "then": lambda: Then(Sobol(), 6, Then(ConsensusBasedOptimization(n_particles=6), 14, Random())),
 }
 

@@ -288,21 +288,21 @@ def test_enqueued_params_come_first_and_verbatim(storage):
     assert SPACE.validate(second.params)
     assert "enqueued" not in third.tag
     assert "you asked for these" in study.explain(first)
-    for wrong in ({"layers": 9}, {"layer": 2}, {"degree": 3}, {**params, "lr": 1.0}, {}):
-        if wrong:
-            with pytest.raises(DataError):
-                study.enqueue(wrong)
+    for wrong in ({"layers": 9}, {"layer": 2}, {"degree": 3, "kernel": "rbf"}, {**params, "lr": 1.0}):
+        with pytest.raises(DataError):
+            study.enqueue(wrong)
 
 
 def test_fixed_values_are_kept():
     study = Study(SPACE, "loss", strategy="random", seed=0)
     for trial in study.ask(20, fixed={"kernel": "poly", "degree": 5}):
         assert (trial.params["kernel"], trial.params["degree"]) == ("poly", 5)
-    with pytest.raises(DataError, match="fix that, too"):
-        study.ask(fixed={"degree": 5})
+    assert study.ask(fixed={"degree": 5}).params["kernel"] == "poly", "what makes it active is fixed, too"
+    with pytest.raises(DataError, match="degree"):
+        study.ask(fixed={"degree": 5, "kernel": "rbf"})
     with pytest.raises(DataError, match="layers"):
         study.ask(fixed={"layers": 6})
-    assert len(study) == 20
+    assert len(study) == 21
 
 
 # -- reopening ----------------------------------------------------------------------------------------
