@@ -37,8 +37,8 @@ def test_finds_the_minimum_from_every_start():
 
 @pytest.mark.usefixtures("driver")
 def test_respects_bounds_and_held_coordinates():
-    lower, upper = np.array([-0.5, 0.25, -1.0]), np.array([0.5, 0.25, 1.0])
-    starts = np.random.default_rng(1).uniform(-1, 1, (5, 3))
+    lower, upper = np.array([0.0, 0.25, -1.0]), np.array([0.4, 0.25, 1.0])
+    starts = np.random.default_rng(1).uniform(0, 1, (5, 3))
     X, f = lbfgs.minimize_batch(
         rosenbrock, starts, lower, upper, gradient_tolerance=1e-8, value_tolerance=1e-14
     )

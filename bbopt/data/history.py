@@ -114,7 +114,7 @@ class History:
         self._worker: dict[int, str] = {}
         self._keys: dict[bytes, int] = {}
         self._n_keyed = 0
-        self.n_pending = 0
+        self._counts = np.zeros(len(Status), np.int64)
         self.version = 0
 
     # -- what strategies read ---------------------------------------------------------------------
@@ -195,7 +195,7 @@ class History:
             Yvar=self.sd[rows] ** 2,
             cost=self.cost[rows],
             numbers=rows,
-            X_pending=self.X[status == Status.PENDING] if self.n_pending else self.X[:0],
+            X_pending=self.X[status == Status.PENDING] if self.count(Status.PENDING) else self.X[:0],
             X_failed=self.X[status == Status.FAILED],
         )
 
@@ -242,9 +242,13 @@ class History:
             cost=None if np.isnan(cost) else float(cost),
         )
 
+    def count(self, *statuses: Status) -> int:
+        """Return how many trials have one of these statuses."""
+        return int(sum(self._counts[status] for status in statuses))
+
     def pending(self) -> IntArray:
         """Return the numbers of the trials asked and not yet told."""
-        if not self.n_pending:
+        if not self.count(Status.PENDING):
             return np.empty(0, np.int64)
         return np.flatnonzero(self.status == Status.PENDING)
 
@@ -286,7 +290,7 @@ class History:
             self._params.update(zip(range(start, start + k), params, strict=True))
         if worker is not None:
             self._worker.update(dict.fromkeys(range(start, start + k), worker))
-        self.n_pending += k
+        self._counts[Status.PENDING] += k
         self.version += 1
         return range(start, start + k)
 
@@ -302,9 +306,9 @@ class History:
         error: str = "",
     ) -> None:
         """Write results, minimised (k, m), into rows; a row may be written again by a correction."""
-        was_pending = self._columns["status"][numbers] == Status.PENDING
-        self.n_pending -= int(np.count_nonzero(was_pending))
+        self._counts -= np.bincount(self._columns["status"][numbers], minlength=len(Status))
         self._columns["status"][numbers] = status
+        self._counts += np.bincount(self._columns["status"][numbers], minlength=len(Status))
         self._columns["Y"][numbers] = np.nan if Y is None else Y
         self._columns["sd"][numbers] = np.nan if sd is None else sd
         self._columns["cost"][numbers] = np.nan if cost is None else cost

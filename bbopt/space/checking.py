@@ -46,9 +46,7 @@ def check_constraints(constraints: Sequence[KnownConstraint], params: Params) ->
         else:
             holds = True  # it mentions an inactive parameter
         if not holds:
-            raise DataError(
-                f"params must satisfy the known constraint {constraint.to_json()!r}, got {params!r}"
-            )
+            raise DataError(f"params must satisfy the known constraint {str(constraint)!r}, got {params!r}")
 
 
 def is_complete(layout: Layout, params: object) -> bool:
@@ -68,13 +66,12 @@ def fix_columns(layout: Layout, params: Params) -> FloatArray:
     by_name = {parameter.name: parameter for parameter in layout.parameters}
     values = {name: by_name[name].check(value) for name, value in params.items()}
     for name in tuple(values):
-        needs = layout.requires.get(name, ())
-        for required in needs:
+        for required in layout.requires.get(name, ()):
             if len(required.values) == 1:
                 values.setdefault(required.parent, required.values[0])
-        if not all(
-            required.allows(values[required.parent]) for required in needs if required.parent in values
-        ):
+    for name in values:
+        needs = layout.requires.get(name, ())
+        if not all(r.allows(values[r.parent]) for r in needs if r.parent in values):
             raise DataError(_inactive(name, needs, values))
     row = np.full(len(layout.varying), np.nan)
     for name, value in values.items():

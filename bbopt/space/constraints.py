@@ -33,6 +33,8 @@ class Formula:
     ----------
     text : str
         One comparison or a chain of them; see :mod:`bbopt.space.expressions` for the grammar.
+        Comparisons forgive rounding, see :data:`ROUNDING`: with ``<=`` equal means feasible, with
+        ``<`` it does not.
 
     Attributes
     ----------
@@ -85,6 +87,9 @@ class Formula:
                 result &= (excess < -slack) if comparison.strict else (excess <= slack)
                 result &= np.isfinite(excess)
         return result
+
+    def __str__(self) -> str:
+        return self.text
 
     def to_json(self) -> str:
         """Return the text."""
@@ -154,6 +159,9 @@ class Predicate:
                 f"constraint {self.name!r} must return True or False, got {result!r} for {dict(params)}"
             )
         return bool(result)
+
+    def __str__(self) -> str:
+        return self.name
 
     def to_json(self) -> dict[str, str]:
         """Return ``{"callable": name}``."""

@@ -125,7 +125,8 @@ def _tokens(text: str) -> Iterator[_Token]:
         match = _TOKEN.match(text, place)
         if match is None:
             place += len(text[place:]) - len(text[place:].lstrip())
-            raise _error(text, place, f"{text[place]!r} has no meaning here")
+            advice = " (texts cannot be compared: use when= or a function)" if text[place] in "'\"" else ""
+            raise _error(text, place, f"{text[place]} has no meaning here{advice}")
         kind = str(match.lastgroup)
         yield _Token(kind, match[kind], match.start(kind))
         if kind == "end":
@@ -315,8 +316,9 @@ def evaluate(node: Node, columns: Mapping[str, FloatArray]) -> FloatArray:
             return result
         case Power(base, exponent):
             b, e = evaluate(base, columns), evaluate(exponent, columns)
-            power: FloatArray = np.where((b == 0) & (e < 0), np.nan, b) ** e
-            return power
+            # numpy says nan ** 0 = 1 ** nan = 1; what has no value must not get one.
+            lost = np.isnan(b) | np.isnan(e) | ((b == 0) & (e < 0))
+            return np.where(lost, np.nan, b**e)
         case Call(function, arguments):
             values = [evaluate(argument, columns) for argument in arguments]
             return (

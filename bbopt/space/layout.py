@@ -60,7 +60,7 @@ class Layout:
             "requires": {parameter.name: needs for parameter, needs in required if needs},
             "n_levels": n_levels,
             "_even": even,
-            "_top": n_levels[even] - 1.0,
+            "_top": (n_levels[even] - 1).astype(np.float64),
             "_uneven": tuple(uneven.items()),
         }
         for name, value in derived.items():

@@ -2,6 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar
@@ -162,8 +163,7 @@ class _Listed(Parameter):
         top = max(len(choices) - 1, 1)
         place = {same_key(choice): i / top for i, choice in enumerate(choices)}
         if len(place) < len(choices):
-            seen: set[ValueKey] = set()
-            twice = [c for c in choices if same_key(c) in seen or seen.add(same_key(c))]  # type: ignore[func-returns-value]
+            twice = [value for (_, value), times in Counter(map(same_key, choices)).items() if times > 1]
             raise SpaceError(
                 f"{self._title}: choices must all be different, got {listed(twice)} more than once"
             )

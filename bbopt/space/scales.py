@@ -143,6 +143,7 @@ class LogScale:
                 value = self.low * np.exp(t)
             else:
                 value = np.exp(np.minimum(float(np.log(self.low)) + t, _LOG_MAX))
+                value = np.where(u == 0.0, self.low, value)
         return np.where(u == 1.0, self.high, clipped(value, self.low, self.high))
 
 

@@ -124,7 +124,12 @@ class Space:
             For params that ``validate(strict=False)`` refuses, and for values so far outside that
             their place overflows.
         """
-        rows = [self._encode_row(one) for one in ([params] if isinstance(params, Mapping) else params)]
+        several = [params] if isinstance(params, Mapping) else params
+        if not isinstance(several, Iterable):
+            raise DataError(
+                f"params must be a mapping of names to values, or several of them, got {params!r}"
+            )
+        rows = [self._encode_row(one) for one in several]
         return np.array(rows, dtype=np.float64).reshape(len(rows), self.d)
 
     def _encode_row(self, params: Params) -> list[float]:
@@ -263,7 +268,7 @@ class Space:
 
         X, n_vain = sample_rows(draw, n, self.d, rng, start)
         if n_vain:
-            rules = listed(constraint.to_json() for constraint in self.constraints)
+            rules = listed(map(str, self.constraints))
             held_text = " with these fixed values" if fixed is not None else ""
             raise SpaceError(
                 f"no feasible point found in {n_vain} draws{held_text}: the known constraints contradict one "

@@ -20,6 +20,7 @@ from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.designs import Sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
+from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.fit import fit
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.threads import single_threaded
@@ -134,7 +135,7 @@ class BayesianOptimization:
             mean, sd = gp.predict(x)
             tag.update(mean=float(mean[0]), sd=float(sd[0]), acquisition=float(acquisition.value(x)[0]))
             if failures is not None:
-                tag["chance"] = float(np.exp(failures.value(x)[0]))
+                tag.update(chance=float(failures.probability(x)[0]), failure_theta=list(failures.theta))
             X = np.vstack([X, x])
             tags.append(tag)
             if k + 1 < request.n:
@@ -191,5 +192,13 @@ def _fit(data: Dataset, history: History) -> GP:
     )
 
 
-def _feasibility(data: Dataset, history: History) -> Acquisition | None:
-    return None
+def _feasibility(data: Dataset, history: History) -> LogFeasibility | None:
+    """Learn where runs fail, from the first failure on."""
+    if not len(data.X_failed):
+        return None
+    try:
+        return LogFeasibility.fit(
+            history.spec.space, data.X, data.X_failed, previous=history.latest("failure_theta")
+        )
+    except FitError:
+        return None

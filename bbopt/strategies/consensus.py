@@ -9,6 +9,8 @@ One generation is one Euler-Maruyama step. With positions x_i and values f_i of 
     c    = sum w_i x_i / sum w_i                  consensus point
     x_i <- x_i - drift dt (x_i - c) + noise sqrt(dt) (x_i - c) * xi_i,   xi_i ~ N(0, I)
 
+When the swarm has collapsed to a point it is laid out anew, one particle staying at the best point.
+
 alpha is chosen at every step so that the effective sample size (sum w)^2 / sum w^2 is a given share
 of N; the method then does not depend on the scale of f.
 """
@@ -29,6 +31,9 @@ from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.types import BoolArray, FloatArray, Tag
 
+_COLLAPSED = 1e-5
+"""Standard deviation of all columns, in the unit cube, below which a swarm has nothing left to find."""
+
 
 @dataclass(slots=True)
 class Swarm:
@@ -41,8 +46,9 @@ class Swarm:
     values : array (N,)
         Minimised outcomes of the members told so far; inf for those that failed.
     told : array (N,) of bool
-    anchor : array (d,) or None
-        The best point of the last generation: infeasible moves are pulled back towards it.
+    best : array (d,) or None
+        The best point of earlier generations: infeasible moves are pulled back towards it.
+    best_value : float
     generation : int
     newest : int
         The largest trial number among the members told so far.
@@ -53,7 +59,8 @@ class Swarm:
     positions: FloatArray
     values: FloatArray
     told: BoolArray
-    anchor: FloatArray | None = None
+    best: FloatArray | None = None
+    best_value: float = np.inf
     generation: int = 0
     newest: int = -1
     after: int = -1
@@ -84,9 +91,9 @@ class ConsensusBasedOptimization:
 
     n_particles: int | None = None
     drift: float = 1.0
-    noise: float = 1.0
-    dt: float = 0.1
-    share: float = 0.5
+    noise: float = 1.3
+    dt: float = 0.3
+    share: float = 0.1
 
     def __post_init__(self) -> None:
         n = self.n_particles
@@ -120,7 +127,7 @@ class ConsensusBasedOptimization:
                 out[_member(tag)] = True
         members = np.flatnonzero(~out)[: request.n]
         tags: list[Tag] = [{"generation": state.generation, "member": int(k)} for k in members]
-        X = _feasible(state.positions[members], state.anchor, space, request.fixed)
+        X = _feasible(state.positions[members], state.best, space, request.fixed)
         for k in np.flatnonzero(np.isnan(X).any(axis=1)):
             lost = rng.child("lost", state.generation)
             X[k] = space.sample(1, lost, start=int(members[k]), fixed=request.fixed)[0]
@@ -154,17 +161,27 @@ class ConsensusBasedOptimization:
         return state
 
     def _move(self, state: Swarm, rng: Key) -> Swarm:
-        """Return the next generation: one Euler-Maruyama step."""
+        """Return the next generation: one Euler-Maruyama step, or a new swarm after a collapse."""
         X, values = state.positions, state.values
         n, d = X.shape
-        away = X - _weights(values, self.share) @ X
-        xi = rng.generator().standard_normal((n, d))
-        moved = X - self.drift * self.dt * away + self.noise * sqrt(self.dt) * away * xi
+        leader = int(np.argmin(values))
+        best, best_value = state.best, state.best_value
+        if values[leader] < best_value:
+            best, best_value = X[leader].copy(), float(values[leader])
+        if X.std(axis=0).max(initial=0.0) < _COLLAPSED:
+            moved = sobol(0, n, d, rng.child("restart"))
+            if best is not None:
+                moved[0] = best
+        else:
+            away = X - _weights(values, self.share) @ X
+            xi = rng.generator().standard_normal((n, d))
+            moved = _reflect(X - self.drift * self.dt * away + self.noise * sqrt(self.dt) * away * xi)
         return Swarm(
-            positions=_reflect(moved),
+            positions=moved,
             values=np.full(n, np.inf),
             told=np.zeros(n, bool),
-            anchor=X[np.argmin(values)].copy(),
+            best=best,
+            best_value=best_value,
             generation=state.generation + 1,
             newest=state.newest,
             after=state.newest,
@@ -180,21 +197,19 @@ def _weights(values: FloatArray, share: float) -> FloatArray:
     ok = np.isfinite(values)
     if not ok.any():
         return np.full(len(values), 1.0 / len(values))
-    excess = np.where(ok, values - values[ok].min(), np.inf)
+    excess = np.where(ok, values / 2 - values[ok].min() / 2, np.inf)  # halves: the spread fits a float
     spread = excess[ok].max()
-    if not 0 < spread < np.inf:  # flat, or wider than a float: only order is left
-        weights = (ok if spread == 0 else excess == 0).astype(float)
-        return weights / weights.sum()
+    if spread == 0:
+        return ok / np.count_nonzero(ok)
     excess = excess / spread
-    low, high = -8.0, 12.0  # log10 of alpha * spread; the effective sample size falls with it
-    for _ in range(40):
-        middle = (low + high) / 2
-        weights = np.exp(-(10.0**middle) * excess)
-        if weights.sum() ** 2 / (weights**2).sum() > share * len(values):
-            low = middle
-        else:
-            high = middle
-    return weights / weights.sum()
+    low, high = -8.0, 12.0  # log10 of alpha times the spread; the effective sample size falls with it
+    for _ in range(4):  # each pass looks at a whole grid and keeps one of its 31 intervals
+        grid = np.linspace(low, high, 32)
+        W = np.exp(-(10.0 ** grid[:, None]) * excess)
+        sizes = W.sum(axis=1) ** 2 / np.einsum("gn,gn->g", W, W)
+        k = min(max(int(np.count_nonzero(sizes > share * len(values))), 1), 31)
+        low, high = grid[k - 1], grid[k]
+    return np.asarray(W[k] / W[k].sum())
 
 
 def _reflect(X: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from typing import Self
 
 from bbopt.errors import Conflict, JournalError
 from bbopt.study.journal import RESCUE, Event
-from bbopt.study.locks import close_private, lock_file, locked, open_private, watch_forks
+from bbopt.study.locks import PrivateFile, lock_file, watch_forks
 from bbopt.study.wire import MAX_BYTES, decode, encode, is_whole, seal
 
 VERSION = 1
@@ -29,7 +29,6 @@ _VERSION = re.compile(rb'\{"seq":0,"kind":"bbopt journal","version":(\d{1,9})[,}
 _NUMBERS = re.compile(rb'\{"seq":(\d{1,18}),(?:"more":(\d{1,9}),)?')
 _CHUNK = 2**20  # bytes read at a time
 _PAGE = 2**22  # bytes of events decoded at a time
-_NO_FILE = -1
 
 
 class JsonlJournal:
@@ -54,8 +53,8 @@ class JsonlJournal:
     def __init__(self, path: str | os.PathLike[str], create: bool = True, durable: bool = True) -> None:
         self._path = os.path.realpath(path)
         self._durable = durable
-        self._descriptor = _NO_FILE
-        self._file: os.stat_result | None = None
+        self._file = PrivateFile(self._path)
+        self._identity: os.stat_result | None = None
         self._starts = array("q")  # where the records 0 (the header), 1, 2, 3, ... begin
         self._end = 0  # where the last of them ends
         self._closed = False
@@ -74,7 +73,7 @@ class JsonlJournal:
         with self._mutex:
             damage = self._look()
             if damage:
-                with locked(self._descriptor):  # was it just an append under way?
+                with self._file.locked():  # was it just an append under way?
                     damage = self._look()
             last = len(self._starts) - 1
         while after < last:
@@ -97,7 +96,7 @@ class JsonlJournal:
         bodies = [encode(event) for event in events]
         with self._mutex:
             self._size()  # opens the file if need be
-            with locked(self._descriptor):
+            with self._file.locked():
                 damage = self._look()
                 if damage:
                     raise JournalError(damage)
@@ -120,7 +119,7 @@ class JsonlJournal:
         """Close the file."""
         with self._mutex:
             self._closed = True
-            self._let_go()
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -131,34 +130,29 @@ class JsonlJournal:
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_mutex"):
-            self._let_go()
+        if hasattr(self, "_file"):
+            self._file.close()
 
     def before_fork(self) -> None:
         """Close the file, between two appends: a child that kept it open would share its lock."""
         self._mutex.acquire()
-        self._let_go()
+        self._file.close()
 
     def after_fork(self) -> None:
         """Go on; the file is opened at the next use."""
         self._mutex.release()
 
-    def _let_go(self) -> None:
-        if self._descriptor != _NO_FILE:
-            close_private(self._descriptor)
-            self._descriptor = _NO_FILE
-
     def _begin(self, create: bool) -> None:
         """Open the file for the first time; write the header if there is none yet."""
         try:
-            self._descriptor = open_private(self._path, os.O_RDWR | (os.O_CREAT if create else 0))
+            self._file.open(os.O_RDWR | (os.O_CREAT if create else 0))
         except FileNotFoundError:
             raise JournalError(f"there is no study at {self._path!r}") from None
         except OSError as error:
             raise JournalError(f"{self._path} cannot be opened: {error}") from error
-        self._file = os.fstat(self._descriptor)
+        self._identity = os.fstat(self._file.descriptor)
         if self._bytes(0, len(HEADER)) != HEADER:
-            with locked(self._descriptor):
+            with self._file.locked():
                 self._write_header(create)
         self._starts, self._end = array("q", [0]), len(HEADER)
 
@@ -192,11 +186,11 @@ class JsonlJournal:
             raise JournalError(f"the journal {self._path} was closed")
         try:
             file = os.stat(self._path)
-            if self._descriptor == _NO_FILE:
-                self._descriptor = open_private(self._path, os.O_RDWR)
+            if self._file.descriptor < 0:
+                self._file.open(os.O_RDWR)
         except OSError as error:
             raise JournalError(f"{self._path} cannot be used any more: {error}") from error
-        if self._file is None or not os.path.samestat(file, self._file) or file.st_size < self._end:
+        if self._identity is None or not os.path.samestat(file, self._identity) or file.st_size < self._end:
             raise JournalError(f"{self._path} was replaced or cut while it was in use: open the study anew")
         return file.st_size
 
@@ -204,8 +198,8 @@ class JsonlJournal:
         """Return what the file holds from start to stop, or to its end."""
         pieces = []
         try:
-            os.lseek(self._descriptor, start, os.SEEK_SET)
-            while start < stop and (piece := os.read(self._descriptor, stop - start)):
+            os.lseek(self._file.descriptor, start, os.SEEK_SET)
+            while start < stop and (piece := os.read(self._file.descriptor, stop - start)):
                 pieces.append(piece)
                 start += len(piece)
         except OSError as error:
@@ -278,16 +272,16 @@ class JsonlJournal:
         """Write the records after the last whole one, over a torn end if there is one."""
         data = memoryview(b"".join(records))
         try:
-            if os.lseek(self._descriptor, 0, os.SEEK_END) > self._end:
-                os.ftruncate(self._descriptor, self._end)
-            os.lseek(self._descriptor, self._end, os.SEEK_SET)
+            if os.lseek(self._file.descriptor, 0, os.SEEK_END) > self._end:
+                os.ftruncate(self._file.descriptor, self._end)
+            os.lseek(self._file.descriptor, self._end, os.SEEK_SET)
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                data = data[os.write(self._file.descriptor, data) :]
             if self._durable:
-                os.fsync(self._descriptor)
+                os.fsync(self._file.descriptor)
         except OSError as error:
             with suppress(OSError):
-                os.ftruncate(self._descriptor, self._end)
+                os.ftruncate(self._file.descriptor, self._end)
             raise JournalError(f"{self._path}: nothing was stored: {error}") from error
         for record in records:
             self._starts.append(self._end)

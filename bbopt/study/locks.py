@@ -3,8 +3,8 @@
 The locks are ``flock`` locks: they belong to an open file, so two threads that each open the lock
 file exclude one another like two processes do, and the system frees them when the last descriptor of
 that open file is gone. The catch: a forked child (a ProcessPoolExecutor worker, say) inherits the
-descriptor and would keep the lock after its parent was killed; therefore every descriptor that may
-carry a lock is opened with :func:`open_private` and closed in the child by a fork hook. The other
+descriptor and would keep the lock after its parent was killed; therefore every file that may carry a
+lock is a :class:`PrivateFile`, which a fork hook closes in the child. The other
 family, POSIX record locks, is owned by the process and needs no hook, but it does not exclude threads,
 vanishes when any descriptor of the file is closed (a backup tool in the same process is enough), and
 reports deadlocks that are none when threads wait on several studies.
@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Protocol
 from weakref import WeakSet
+
+from bbopt.errors import JournalError
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows only
 
@@ -34,8 +36,8 @@ class Forkable(Protocol):
 
 
 _forking = threading.Lock()  # held from before a fork until after it
-_opening = threading.RLock()  # held while a descriptor is opened or closed
-_descriptors: set[int] = set()
+_opening = threading.RLock()  # held while a private file is opened or closed
+_files: set["PrivateFile"] = set()
 _forkables: WeakSet[Forkable] = WeakSet()
 _after = ExitStack()  # what is to be undone after the fork under way
 
@@ -60,9 +62,8 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
-    for descriptor in _descriptors:
-        os.close(descriptor)
-    _descriptors.clear()
+    for file in list(_files):
+        file.close()
     _after_fork_in_parent()
 
 
@@ -72,20 +73,44 @@ if hasattr(os, "register_at_fork"):
     )
 
 
-def open_private(path: str, flags: int) -> int:
-    """Open a file like ``os.open`` with a descriptor that neither forked nor executed children keep."""
-    with _opening:
-        descriptor = os.open(path, flags | _BINARY, 0o666)
-        _descriptors.add(descriptor)
-    return descriptor
+class PrivateFile:
+    """A file whose descriptor neither forked nor executed children keep."""
 
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.descriptor = -1
+        """-1 while the file is closed."""
 
-def close_private(descriptor: int) -> None:
-    """Close what :func:`open_private` opened; in a forked child, where it is closed already, do nothing."""
-    with _opening:
-        if descriptor in _descriptors:
-            _descriptors.discard(descriptor)
-            os.close(descriptor)
+    def open(self, flags: int) -> None:
+        """Open the file like ``os.open``."""
+        with _opening:
+            self.descriptor = os.open(self.path, flags | _BINARY, 0o666)
+            _files.add(self)
+
+    def close(self) -> None:
+        """Close the file if it is open, and thereby free its lock."""
+        with _opening:
+            if self.descriptor >= 0:
+                os.close(self.descriptor)
+                self.descriptor = -1
+                _files.discard(self)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock of the open file; waits as long as it takes."""
+        _acquire(self.descriptor)
+        try:
+            yield
+        finally:
+            if self.descriptor >= 0:  # not so in a child forked meanwhile: the lock is its parent's
+                _release(self.descriptor)
+
+    def is_at_its_path(self) -> bool:
+        """Return whether the path still leads to the open file."""
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self.descriptor))
+        except FileNotFoundError:
+            return False
 
 
 if sys.platform == "win32":
@@ -114,35 +139,22 @@ else:
 
 
 @contextmanager
-def locked(descriptor: int) -> Iterator[None]:
-    """Hold the lock of an open file; waits as long as it takes."""
-    _acquire(descriptor)
-    try:
-        yield
-    finally:
-        if descriptor in _descriptors:  # not so in a child forked meanwhile: the lock is its parent's
-            _release(descriptor)
-
-
-@contextmanager
 def lock_file(path: str) -> Iterator[None]:
     """Hold the lock that the file ``path`` stands for; the file is made if need be and stays behind.
 
-    Excludes threads and processes alike, is freed when the holder dies, and is not reentrant.
+    Excludes threads and processes alike, is freed when the holder dies, and is not reentrant. Raises
+    JournalError if the file cannot be opened.
     """
+    file = PrivateFile(path)
     while True:
-        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
         try:
-            with locked(descriptor):
-                if _is_at(path, descriptor):  # else somebody removed the file while we waited: begin anew
+            file.open(os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise JournalError(f"the lock file {path} cannot be opened: {error}") from error
+        try:
+            with file.locked():
+                if file.is_at_its_path():  # else somebody removed it while we waited: begin anew
                     yield
                     return
         finally:
-            close_private(descriptor)
-
-
-def _is_at(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+            file.close()

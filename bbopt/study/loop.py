@@ -122,8 +122,7 @@ class _Limits:
 
     def finished(self) -> int:
         """Return the number of trials that count against the budget."""
-        status = self.study.history.status
-        return int(np.count_nonzero((status == Status.COMPLETE) | (status == Status.FAILED)))
+        return self.study.history.count(Status.COMPLETE, Status.FAILED)
 
     def reached(self, under_way: int = 0) -> str:
         """Return which limit forbids starting another trial; empty if none does."""

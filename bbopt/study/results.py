@@ -254,7 +254,7 @@ def _is_noisy(history: History, rows: Sequence[int] | Any) -> bool:
 
 
 def _nothing_yet(history: History) -> str:
-    failed = int(np.count_nonzero(history.status == Status.FAILED))
+    failed = history.count(Status.FAILED)
     outside = int(np.count_nonzero((history.status == Status.COMPLETE) & ~history.inside))
     notes = [f"{len(history)} trials"]
     if failed:

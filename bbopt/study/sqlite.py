@@ -41,7 +41,8 @@ class SqliteJournal:
     Parameters
     ----------
     path : str or Path
-        The file; beside it live ``-wal`` and ``-shm`` (SQLite's own) and ``.lock`` (the ask lock).
+        The file; beside it live ``-wal`` and ``-shm`` (SQLite's own), ``-queue`` (where writers wait
+        for their turn) and ``.lock`` (the ask lock).
     create : bool
         Whether a missing file is made.
     durable : bool
@@ -56,7 +57,7 @@ class SqliteJournal:
 
     def __init__(self, path: str | Path, create: bool = True, durable: bool = True) -> None:
         self._path = os.path.realpath(path)
-        self._lock = self._path + ".lock"
+        self._queue = self._path + "-queue"
         self._synchronous = "FULL" if durable else "NORMAL"
         self._db: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None
@@ -67,7 +68,7 @@ class SqliteJournal:
             ready = self._patiently(self._is_ready, create)
         if not ready:
             # Makers queue here. Not with the mutex held, which forks wait for: this may take long.
-            with lock_file(self._lock), self._mutex:
+            with lock_file(self._queue), self._mutex:
                 self._patiently(self._make)
 
     @property
@@ -93,31 +94,26 @@ class SqliteJournal:
 
     def append(self, events: Sequence[Event], expect: int | None = None) -> int:
         """Store the events in one transaction; see :meth:`Journal.append`."""
-        bodies = [(event["kind"], encode(event)) for event in events]
-        with self._mutex:
+        bodies = [(encode(event), event["kind"]) for event in events]
+        # The queue is fair; with SQLite's own waiting alone, some of many writers wait for minutes.
+        with self._mutex, lock_file(self._queue):
             try:
-                db = self._patiently(self._begin)
-                (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
-                if expect is not None and expect != last:
-                    raise Conflict(
-                        f"{self._path}: the last event is {last}, not {expect}: read on and try again"
-                    )
-                db.executemany(
-                    "INSERT INTO events VALUES (?, ?, CAST(? AS TEXT))",
-                    [(seq, kind, seal(seq, body)) for seq, (kind, body) in enumerate(bodies, last + 1)],
-                )
-                db.execute("COMMIT")
+                return self._store(bodies, expect)
+            except sqlite3.Error as error:
+                if _code(error) != sqlite3.SQLITE_FULL:
+                    raise self._explain(error) from error
+            # The log may be what fills the disk: empty it, and from now on after every append.
+            with suppress(sqlite3.Error):
+                self._connection().execute("PRAGMA wal_autocheckpoint = 1")
+                self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            try:
+                return self._store(bodies, expect)
             except sqlite3.Error as error:
                 raise self._explain(error) from error
-            finally:
-                if self._db is not None and self._db.in_transaction:
-                    with suppress(sqlite3.Error):
-                        self._db.execute("ROLLBACK")
-        return int(last) + len(bodies)
 
     def lock(self) -> AbstractContextManager[object]:
         """Return the ask lock: a lock on the file ``<path>.lock``."""
-        return lock_file(self._lock)
+        return lock_file(self._path + ".lock")
 
     def close(self) -> None:
         """Close the connection."""
@@ -161,6 +157,7 @@ class SqliteJournal:
         # timeout=0: SQLite's own waiting is unfair, see _patiently. isolation_level=None: we say BEGIN.
         db = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
         db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        db.execute("PRAGMA wal_autocheckpoint = 100")  # pages in the log, some 400 KB
         db.text_factory = bytes
         return db
 
@@ -182,8 +179,26 @@ class SqliteJournal:
 
     def _begin(self) -> sqlite3.Connection:
         db = self._connection()
-        db.execute("BEGIN IMMEDIATE")
+        if not db.in_transaction:  # an interrupt may have come between BEGIN and what follows it
+            db.execute("BEGIN IMMEDIATE")
         return db
+
+    def _store(self, bodies: list[tuple[bytes, str]], expect: int | None) -> int:
+        db = self._patiently(self._begin)
+        try:
+            (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+            if expect is not None and expect != last:
+                raise Conflict(f"{self._path}: the last event is {last}, not {expect}: read on and try again")
+            db.executemany(
+                "INSERT INTO events VALUES (?, ?, CAST(? AS TEXT))",
+                [(seq, kind, seal(seq, body)) for seq, (body, kind) in enumerate(bodies, last + 1)],
+            )
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+        return int(last) + len(bodies)
 
     def _page(self, after: int) -> tuple[list[tuple[int, bytes]], bool]:
         """Return the next events, and whether there may be more."""
@@ -250,20 +265,16 @@ class SqliteJournal:
             )
 
     def _patiently(self, action: Callable[..., _T], *arguments: object) -> _T:
-        """Do the action; while another process is in the way, try again at random times.
-
-        Who has waited longer tries more often. SQLite's own waiting does the opposite: some never get in.
-        """
+        """Do the action; while another connection is in the way, try again at random times."""
         start = time.monotonic()
         while True:
             try:
                 return action(*arguments)
             except sqlite3.Error as error:
-                waited = time.monotonic() - start
                 busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                if not busy or waited > _PATIENCE:
+                if not busy or time.monotonic() - start > _PATIENCE:
                     raise self._explain(error) from error
-            time.sleep(_jitter.uniform(0, max(0.001, 0.001 / (0.1 + waited))))
+            time.sleep(_jitter.uniform(0, 0.01))
 
     def _explain(self, error: sqlite3.Error) -> JournalError:
         advice = {

@@ -528,7 +528,7 @@ class Study:
         return len(self.trials)
 
     def __repr__(self) -> str:
-        done = int(np.count_nonzero(self.history.status == Status.COMPLETE))
+        done = self.history.count(Status.COMPLETE)
         names = ", ".join(o.name for o in self.spec.objectives)
         return f"<Study of {names}: {len(self.history)} trials, {done} complete, in {self._journal.where}>"
 

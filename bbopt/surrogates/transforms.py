@@ -48,11 +48,13 @@ def standardize(y: FloatArray) -> tuple[FloatArray, Standardizer]:
     otherwise leave no resolution where the optimum lies. The good tail is never touched. Constant
     outcomes become 0.
     """
-    unit = float(np.abs(y).max(initial=0.0))
-    if unit == 0.0:
+    largest = float(np.abs(y).max(initial=0.0))
+    if largest == 0.0:
         return np.zeros_like(y), Standardizer()
-    scaled = y / unit
-    tamed = winsorize(scaled)
+    tamed = winsorize(y / largest)
+    rest = float(np.abs(tamed).max())  # the tail may have been all of the largest
+    tamed /= rest
+    unit = largest * rest
     centre = float(tamed.mean())
     spread = float(tamed.std())
     if spread <= 4 * np.finfo(np.float64).eps:  # relative to the unit: all equal up to rounding
@@ -63,10 +65,11 @@ def standardize(y: FloatArray) -> tuple[FloatArray, Standardizer]:
 def winsorize(y: FloatArray) -> FloatArray:
     """Clip the bad (large) tail of outcomes (n,); see :func:`standardize`."""
     if len(y) < 4:
-        return y
-    low, median = np.quantile(y, [0.1, 0.5])
-    if low == median:  # more than 40% of all values are the best: any spread must come from the rest
-        return y
+        return y.copy()
+    ordered = np.sort(y)
+    low, median = ordered[len(y) // 10], ordered[(len(y) - 1) // 2]
+    if low == median:  # nearly half of all values are equal: any spread must come from the rest
+        return y.copy()
     return np.minimum(y, median + TAIL * (median - low))
 
 

@@ -94,7 +94,14 @@ def test_log_round_trip(pair, t):
 
 @pytest.mark.parametrize(
     ("low", "high"),
-    [(1e-300, 1e300), (5e-324, sys.float_info.max), (1e6, 1e6 + 1e-3), (1e-5, 1e-1), (5e-324, 1e-323), (1e300, 1e301)],
+    [
+        (1e-300, 1e300),
+        (5e-324, sys.float_info.max),
+        (1e6, 1e6 + 1e-3),
+        (1e-5, 1e-1),
+        (5e-324, 1e-323),
+        (1e300, 1e301),
+    ],
 )
 def test_extreme_log_ranges(low, high):
     space = Space([Real("x", low, high, log=True)])
@@ -105,7 +112,8 @@ def test_extreme_log_ranges(low, high):
     assert (values[0], values[1]) == (low, high)
     again = space.encode([{"x": v} for v in values.tolist()])
     if high / low > 1e10:
-        np.testing.assert_allclose(again[:, 0], u, atol=1e-14)
+        normal = values > 1e-300  # subnormals are coarser than their logarithms
+        np.testing.assert_allclose(again[normal, 0], u[normal], atol=1e-14)
     middle = space.decode([[0.5]])[0]["x"]
     assert math.log(middle) == pytest.approx((math.log(low) + math.log(high)) / 2, rel=1e-9, abs=0.5)
 
@@ -190,7 +198,9 @@ def test_off_level_values_keep_their_place():
     space = Space([Real("x", 0, 1, step=0.5)])
     assert space.encode({"x": 0.3}) == pytest.approx(0.3)
     assert space.encode({"x": 0.1 + 0.2 + 0.2}) == 0.5
-    with pytest.raises(errors.DataError, match=r"'x' must be a number in \[0.0, 1.0\] in steps of 0.5, got 0.3"):
+    with pytest.raises(
+        errors.DataError, match=r"'x' must be a number in \[0.0, 1.0\] in steps of 0.5, got 0.3"
+    ):
         space.validate({"x": 0.3})
     assert space.validate({"x": 0.3}, strict=False) == {"x": 0.3}
 

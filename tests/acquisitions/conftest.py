@@ -1,0 +1,11 @@
+"""One BLAS thread, as in an ask: the tests measure nothing that more threads would help."""
+
+import pytest
+
+from bbopt.surrogates.threads import single_threaded
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with single_threaded():
+        yield

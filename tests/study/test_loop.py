@@ -1,0 +1,241 @@
+"""The loop that calls the objective, and the two functions built on it."""
+
+import io
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from bbopt import (
+    Categorical,
+    DataError,
+    Integer,
+    Objective,
+    Observation,
+    Real,
+    Space,
+    Status,
+    Study,
+    UnsupportedError,
+    maximize,
+    minimize,
+)
+from bbopt.study.loop import EvaluationError
+
+LINE = [Real("x", -1, 1)]
+
+
+def square(params):
+    return params["x"] ** 2
+
+
+def random_study(**options):
+    return Study(LINE, Objective("loss"), strategy="random", seed=0, **options)
+
+
+def test_budget_counts_what_is_already_there(tmp_path):
+    path = tmp_path / "study.db"
+    calls = []
+
+    def f(params):
+        calls.append(params)
+        return square(params)
+
+    first = minimize(f, LINE, 6, storage=path, seed=0, strategy="random")
+    assert len(first.trials) == len(calls) == 6
+    first.close()
+    again = minimize(f, LINE, 10, storage=path, seed=0, strategy="random")
+    assert len(calls) == 10
+    assert again.run(f, 10) == "budget of 10 trials used"
+    assert len(calls) == 10
+
+
+def test_minimize_and_maximize():
+    assert minimize(square, LINE, 15, seed=0).best().value < 1e-3
+    assert maximize(lambda p: -square(p), LINE, 15, seed=0).best().value > -1e-3
+    with pytest.raises(DataError, match="budget"):
+        minimize(square, LINE, 0)
+    with pytest.raises(TypeError, match="bugdet"):
+        minimize(square, LINE, 5, bugdet=1)
+
+
+def test_vectorized_gets_the_users_units():
+    shapes = []
+
+    def f(X):
+        shapes.append(X.shape)
+        assert (X[:, 1] >= 10).all()
+        assert (X[:, 1] == np.round(X[:, 1])).all()
+        return X[:, 0] ** 2 + X[:, 1]
+
+    study = minimize(f, [Real("x", -1, 1), Integer("k", 10, 99)], 5000, vectorized=True, seed=0)
+    assert sum(n for n, _ in shapes) == len(study.trials) == 5000
+    assert study.best().value == pytest.approx(10, abs=0.01)
+    with pytest.raises(UnsupportedError, match="'?c'? is not"):
+        minimize(f, [Real("x", -1, 1), Categorical("c", ["a", "b"])], 10, vectorized=True)
+
+
+def test_failures_go_on_but_a_broken_objective_stops():
+    def sometimes(params):
+        if params["x"] > 0.5:
+            raise RuntimeError("diverged")
+        return params["x"]
+
+    study = random_study()
+    study.run(sometimes, 20)
+    failed = [t for t in study.trials if t.status == Status.FAILED]
+    assert failed
+    assert {t.error for t in failed} == {"RuntimeError: diverged"}
+
+    def broken(params):
+        raise KeyError("y")
+
+    study = random_study()
+    with pytest.raises(EvaluationError, match=r"each of the first 5 evaluations, the last time KeyError: 'y'") as raised:
+        study.run(broken, 20)
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert len(study.trials) == 5
+
+
+def test_a_forgotten_return_is_said_and_the_trial_comes_back():
+    study = random_study()
+    with pytest.raises(DataError, match="must be a number, got None"):
+        study.run(lambda params: None, 5)
+    pending = study.pending
+    study.run(square, 5)
+    assert pending[0].number == 0
+    assert len(study.trials) == 5
+
+
+@pytest.mark.parametrize("pool", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_executors(pool):
+    study = random_study()
+    with pool(max_workers=3) as executor:
+        assert study.run(square, 14, executor=executor) == "budget of 14 trials used"
+    assert study.history.count(Status.COMPLETE) == len(study.trials) == 14
+    for trial in study.trials:
+        assert trial.value == square(trial.params)
+
+
+def test_concurrency_is_used_and_kept():
+    running, most, lock = 0, 0, threading.Lock()
+
+    def f(params):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+        return square(params)
+
+    study = random_study()
+    with ThreadPoolExecutor(8) as executor:
+        study.run(f, 12, executor=executor, concurrency=4)
+    assert most == 4
+    with pytest.raises(DataError, match="concurrency"):
+        study.run(f, 20, concurrency=0)
+
+
+def test_limits():
+    study = random_study()
+    with pytest.raises(DataError, match="needs a limit"):
+        study.run(square)
+    with pytest.raises(DataError, match="deadline"):
+        study.run(square, deadline=-1)
+    assert study.run(lambda p: time.sleep(0.01) or 1.0, deadline=0.1) == "deadline reached"
+    assert 2 <= len(study.trials) <= 12
+    study = random_study()
+
+    def costly(params):
+        return Observation({"loss": 1.0}, {"loss": 0.1}, cost=2.0)
+
+    assert study.run(costly, max_cost=7) == "max_cost of 7 reached"
+    assert len(study.trials) == 4
+    assert study.trials[0].observation == Observation({"loss": 1.0}, {"loss": 0.1}, cost=2.0)
+    study = random_study()
+    assert study.run(square, until=lambda s: len(s.trials) >= 3) == "until(study) is true"
+    assert len(study.trials) == 3
+    exact = Study([Integer("k", 1, 3)], Objective(noise=0), strategy="random")
+    assert "every point of the space of 3 points was asked" in exact.run(lambda p: p["k"], 10)
+
+
+def test_callbacks_see_every_result():
+    seen = []
+    study = random_study()
+    study.run(square, 5, callbacks=[lambda s, trial: seen.append((len(s.trials), trial.value))])
+    assert [n for n, _ in seen] == [1, 2, 3, 4, 5]
+    assert [v for _, v in seen] == [t.value for t in study.trials]
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_ctrl_c_keeps_everything_told(tmp_path, parallel):
+    path = tmp_path / "study.jsonl"
+    study = random_study(storage=path)
+    count = 0
+
+    def f(params):
+        nonlocal count
+        count += 1
+        if count == 6:
+            raise KeyboardInterrupt
+        return square(params)
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(KeyboardInterrupt):
+        study.run(f, 20, executor=executor if parallel else None)
+    told = study.history.count(Status.COMPLETE)
+    assert told >= 5
+    study.close()
+    again = Study.open(path)
+    assert again.history.count(Status.COMPLETE) == told
+    open_before = [t.number for t in again.pending]
+    assert again.run(square, 20) == "budget of 20 trials used"
+    if not parallel:
+        assert open_before == [5]
+        assert again.pending == [], "the interrupted trial was taken up again"
+        assert len(again.trials) == 20
+
+
+def test_two_runs_on_one_study_do_not_share_a_trial(tmp_path):
+    path = tmp_path / "study.db"
+    random_study(storage=path).close()
+    numbers = []
+
+    def work():
+        with Study.open(path) as study:
+            study.run(slow, 16, callbacks=[lambda s, trial: numbers.append(trial.number)])
+
+    def slow(params):
+        time.sleep(0.02)
+        return square(params)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(numbers) == len(set(numbers)), "a trial was run twice"
+    assert len(numbers) >= 16
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal_and_nowhere_else(monkeypatch, capsys):
+    random_study().run(square, 3)
+    assert capsys.readouterr().err == ""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    random_study().run(square, 3)
+    assert "3/3" in terminal.getvalue()
+    assert "best " in terminal.getvalue()
+    quiet = Terminal()
+    monkeypatch.setattr(sys, "stderr", quiet)
+    random_study().run(square, 3, progress=False)
+    assert quiet.getvalue() == ""
