@@ -8,7 +8,11 @@ import secrets
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from typing import Any
+
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import NDArray
 
 from bbopt.types import FloatArray
 
@@ -16,6 +20,17 @@ from bbopt.types import FloatArray
 def draw_seed() -> int:
     """Return a fresh seed in [0, 2^53) from the operating system."""
     return secrets.randbits(53)
+
+
+class _Words(ISeedSequence):
+    """128 bits as the key of a Philox; ``Philox(key=...)`` would also ask the system for entropy."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._words = np.frombuffer(digest, "<u8").astype(np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[np.uint64]:
+        """Return the words: Philox asks for two of 64 bits."""
+        return self._words
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +53,14 @@ class Key:
         plain = tuple(step if isinstance(step, str) else int(step) for step in steps)
         return Key(self.seed, self.path + plain)
 
-    def digest(self) -> int:
-        """Return 128 bits that depend on seed and path alone, on every machine."""
+    def philox(self) -> np.random.Philox:
+        """Return a new counter-based bit generator whose key is the digest of seed and path."""
         text = repr((int(self.seed), *self.path))
-        return int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "little")
+        return np.random.Philox(_Words(blake2b(text.encode(), digest_size=16).digest()))  # type: ignore[arg-type]
 
     def generator(self) -> np.random.Generator:
         """Return a new generator; two calls return generators with equal streams."""
-        return np.random.Generator(np.random.Philox(key=self.digest()))
+        return np.random.Generator(self.philox())
 
     def uniform_rows(self, start: int, n: int, d: int) -> FloatArray:
         """Return rows ``start .. start + n`` of one endless uniform table, shape (n, d).
@@ -54,6 +69,6 @@ class Key:
         at the price of a block.
         """
         width = -(-d // 4) * 4  # Philox makes four doubles a step
-        bits = np.random.Philox(key=self.digest())
+        bits = self.philox()
         bits.advance(start * (width // 4))
         return np.random.Generator(bits).random((n, width))[:, :d]

@@ -1,7 +1,7 @@
 """Types shared by every layer."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,5 @@ Value: TypeAlias = float | int | str | bool | None
 Params: TypeAlias = Mapping[str, Value]
 """A point as the user sees it: name -> value; inactive parameters are absent."""
 
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-Tag: TypeAlias = dict[str, Json]
+Tag: TypeAlias = dict[str, Any]
 """What an ask leaves on its trial for a later ask: plain JSON data."""

@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -153,7 +153,7 @@ def _read_when(parameter: Parameter) -> dict[str, tuple[Value, ...]]:
 class _Listed(Parameter):
     """A parameter whose values are listed: value i of K is at i / (K - 1)."""
 
-    choices: tuple[Value, ...]
+    choices: Sequence[Value]
     _place: dict[ValueKey, float] = field(init=False)
     _table: NDArray[Any] = field(init=False)
 

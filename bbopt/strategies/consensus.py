@@ -17,7 +17,6 @@ of N; the method then does not depend on the scale of f.
 
 from dataclasses import dataclass
 from math import ceil, isfinite, sqrt
-from typing import cast
 
 import numpy as np
 
@@ -145,7 +144,8 @@ class ConsensusBasedOptimization:
         """
         generation = np.array([tag.get("generation", -1) for tag in trials.tags], np.int64)
         while len(rows := np.flatnonzero(generation == state.generation)):
-            members, first = np.unique([_member(trials.tags[k]) for k in rows], return_index=True)
+            mine = np.array([_member(trials.tags[k]) for k in rows.tolist()], np.int64)
+            members, first = np.unique(mine, return_index=True)
             new = ~state.told[members]
             members, rows = members[new], rows[first[new]]
             moved = np.any(trials.spec.space.project(state.positions[members]) != trials.X[rows], axis=1)
@@ -189,7 +189,7 @@ class ConsensusBasedOptimization:
 
 
 def _member(tag: Tag) -> int:
-    return int(cast(int, tag["member"]))
+    return int(tag["member"])
 
 
 def _weights(values: FloatArray, share: float) -> FloatArray:

@@ -129,7 +129,9 @@ class Grid(_Stateless):
         # Asks with fixed values go through the grid of their own slice, from its start.
         last = history.latest("cell") if request.fixed is None else None
         start = 0 if last is None else int(last) + 1
-        X, tags, seen = [], [], set()
+        X: list[FloatArray] = []
+        tags: list[Tag] = []
+        seen: set[bytes] = set()
         stride = _stride(total)
         while start < total and len(X) < request.n:
             stop = min(start + _CHUNK, total)

@@ -40,7 +40,7 @@ def sobol(start: int, n: int, d: int, rng: Key) -> FloatArray:
         odd = (index >> np.uint64(bit)) & np.uint64(1) == 1
         X[odd] ^= directions[bit, :width]
     seeds = rng.child("scramble").generator().integers(0, 2**32, size=width, dtype=np.uint32)
-    U = (_scramble(X, seeds) + 0.5) / 2.0**_BITS
+    U: FloatArray = (_scramble(X, seeds).astype(np.float64) + 0.5) / 2.0**_BITS
     if d > width:
         U = np.hstack([U, rng.child("beyond").uniform_rows(start, n, d - width)])
     return U

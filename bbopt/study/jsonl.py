@@ -231,13 +231,10 @@ class JsonlJournal:
             if numbers is None or not is_whole(line):
                 return self._damage(start, line, size)
             seq, follow = int(numbers[1]), int(numbers[2] or 0)
-            known = len(self._starts) + len(batch)
-            if seq == known and (not batch or follow == more - 1):
+            if seq == len(self._starts) + len(batch) and (not batch or follow == more - 1):
                 batch.append(start)
                 more = follow
-            elif seq >= known or not self._is_at(
-                batch[seq - len(self._starts)] if seq >= len(self._starts) else self._starts[seq], line
-            ):
+            elif not self._is_again(seq, batch, line):
                 return self._damage(start, line, size)
             # else the line was doubled by accident, which does no harm
             if not more:
@@ -248,7 +245,12 @@ class JsonlJournal:
         # A torn end lacks its last byte; a whole record with another byte there was overwritten.
         return self._damage(position, tail, size) if is_whole(tail[:-1]) else ""
 
-    def _is_at(self, start: int, line: bytes) -> bool:
+    def _is_again(self, seq: int, batch: list[int], line: bytes) -> bool:
+        """Return whether the line repeats the record of that number."""
+        known = len(self._starts)
+        if seq >= known + len(batch):
+            return False
+        start = self._starts[seq] if seq < known else batch[seq - known]
         return self._bytes(start, start + len(line) + 1) == line + b"\n"
 
     def _damage(self, start: int, line: bytes, size: int) -> str:

@@ -81,7 +81,7 @@ class Record:
         )
         self._check_number(event, numbers)
         if "until" in event:
-            self.leases.update(dict.fromkeys(numbers, event["until"]))
+            self.leases.update({number: event["until"] for number in numbers})
         if "queued" in event:
             self.queue = [item for item in self.queue if item.seq not in event["queued"]]
 
@@ -136,8 +136,8 @@ class Record:
     def _tell_block(self, event: Event) -> None:
         values: FloatArray = event["values"]
         numbers = np.arange(event["number"], event["number"] + len(values))
-        open_rows = self.history.status[numbers] == Status.PENDING
-        ok = np.isfinite(values).all(axis=1)
+        open_rows = np.asarray(self.history.status[numbers] == Status.PENDING)
+        ok = np.asarray(np.isfinite(values).all(axis=1))
         status = np.where(ok, Status.COMPLETE, Status.FAILED).astype(np.int8)[open_rows]
         Y = np.where(ok[:, None], values * self.spec.sign, np.nan)
         sd, cost = event.get("sd"), event.get("cost")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
@@ -267,8 +268,8 @@ class Study:
                 proposals = self._propose(Request(1, self.space.fix(item.params)))
                 params = [{**self.space.decode(proposals.X)[0], **item.params}]
                 tags = [{**proposals.tags[0], "enqueued": True}]
-            event = {"kind": "ask", "params": params, "tags": tags, "queued": [item.seq]}
-            numbers.append(self._append_ask(lambda event=event: event, worker))
+            event: Event = {"kind": "ask", "params": params, "tags": tags, "queued": [item.seq]}
+            numbers.append(self._append_ask(partial(dict, event), worker))
         return numbers
 
     def _from_strategy(self, n: int, columns: FloatArray | None, worker: str | None) -> list[int]:
@@ -536,13 +537,19 @@ class Study:
         """Return the best trial and the rule by which it was chosen; see :func:`bbopt.study.results.best`."""
         with self._mutex:
             self._sync()
-            return self._cached(f"best {by}", lambda: results.best(self.history, self._key, by))
+            found: results.Best = self._cached(
+                f"best {by}", lambda: results.best(self.history, self._key, by)
+            )
+            return found
 
     def recommend(self) -> results.Recommendation:
         """Return what the model would pick: params, mean, sd; the point need not have been evaluated."""
         with self._mutex:
             self._sync()
-            return self._cached("recommend", lambda: results.recommend(self.history, self._key))
+            found: results.Recommendation = self._cached(
+                "recommend", lambda: results.recommend(self.history, self._key)
+            )
+            return found
 
     @overload
     def predict(self, params: Params) -> results.Prediction: ...

@@ -159,7 +159,7 @@ class StrategyContract:
         """With noise=0 a small space is asked point by point, pending ones included, then exhausted."""
         for pending in (False, True):
             study = self._study(self.small_space(), seed=5)
-            asked = []
+            asked: list[tuple[object, ...]] = []
             try:
                 while len(asked) <= 12:
                     trial = study.ask()

@@ -318,9 +318,10 @@ def test_fixed_columns_are_held_and_active():
     X = space.sample(50, Key(0), fixed=fixed)
     assert {(p["degree"], p["layers"], p["kernel"]) for p in space.decode(X)} == {(4, 2, "poly")}
     np.testing.assert_array_equal(X[7], space.sample(1, Key(0), start=7, fixed=fixed)[0])
-    coef = space.decode(space.sample(50, Key(0), fixed=space.fix({"coef": 0.25})))
-    assert {p["coef"] for p in coef} == {0.25}
-    assert {p["degree"] for p in coef} == {3, 4, 5}
+    with pytest.raises(DataError, match="here kernel='poly'; fix what decides it, too"):
+        space.fix({"coef": 0.25})
+    coef = space.decode(space.sample(50, Key(0), fixed=space.fix({"coef": 0.25, "degree": 4})))
+    assert {(p["coef"], p["degree"]) for p in coef} == {(0.25, 4)}
     with pytest.raises(
         DataError, match="'degree', which is active only when kernel='poly'; here kernel='rbf'"
     ):
