@@ -7,7 +7,6 @@ process that starts anew after a crash draws exactly what the old one would have
 import secrets
 from dataclasses import dataclass
 from hashlib import blake2b
-
 from typing import Any
 
 import numpy as np

@@ -1,16 +1,22 @@
 """The shortest way: a study, made and run."""
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from bbopt.errors import DataError
 from bbopt.space import Space
 from bbopt.spec import Objective
 from bbopt.strategies.auto import Auto
+from bbopt.study import loop
 from bbopt.study.study import Study
+from bbopt.types import is_whole
 
 
-def minimize(f: Callable[..., Any], space: "Space | Sequence[Any]", budget: int, **options: Any) -> Study:
+def minimize(
+    f: Callable[..., Any], space: "Space | Sequence[Any]", budget: int | None = None, **options: Any
+) -> Study:
     """Minimise ``f`` and return the study; ``study.best()`` has the result.
 
     Parameters
@@ -18,44 +24,57 @@ def minimize(f: Callable[..., Any], space: "Space | Sequence[Any]", budget: int,
     f : callable
         ``f(params)``, or with ``vectorized=True`` ``f(X)`` with X (n, d) in the user's units.
     space : Space or sequence of parameters
-    budget : int
+    budget : int, optional
         Finished trials the study shall hold in the end. With ``storage=``, a run that was broken off
-        goes on where it was.
+        goes on where it was. May be left out where another limit is given (``deadline=``, ...).
     **options
-        What :class:`bbopt.Study` takes (strategy, storage, seed, ...; ``noise=`` declares the
-        objective's noise) and what :func:`bbopt.study.loop.run` takes (executor, deadline, ...).
+        ``name`` and ``noise`` of the objective (see :class:`bbopt.Objective`); what
+        :class:`bbopt.Study` takes: strategy, storage, seed, lease; what
+        :func:`bbopt.study.loop.run` takes: executor, deadline, callbacks, progress, ...
 
     Raises
     ------
     DataError
-        For an unknown option, and as the two named above.
+        For an unknown option, a budget below 1, no limit at all.
+    SpaceError, JournalError, EvaluationError
+        As :class:`bbopt.Study` and :func:`bbopt.study.loop.run` do.
     """
     return _optimize(f, space, budget, False, options)
 
 
-def maximize(f: Callable[..., Any], space: "Space | Sequence[Any]", budget: int, **options: Any) -> Study:
+def maximize(
+    f: Callable[..., Any], space: "Space | Sequence[Any]", budget: int | None = None, **options: Any
+) -> Study:
     """Maximise ``f`` and return the study; arguments as in :func:`minimize`."""
     return _optimize(f, space, budget, True, options)
 
 
-_STUDY_OPTIONS = ("strategy", "storage", "seed", "lease")
+_OF_OBJECTIVE = ("name", "noise")
+_OF_STUDY = ("strategy", "storage", "seed", "lease")
 
 
 def _optimize(
     f: Callable[..., Any],
     space: "Space | Sequence[Any]",
-    budget: int,
+    budget: int | None,
     is_maximized: bool,
     options: dict[str, Any],
 ) -> Study:
-    if isinstance(budget, bool) or not isinstance(budget, int) or budget < 1:
+    of_run = tuple(signature(loop.run).parameters)[3:]
+    known = (*_OF_OBJECTIVE, *_OF_STUDY, *of_run)
+    for name in options:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            raise DataError(f"{name!r} is no option; {hint}")
+    if budget is not None and not (is_whole(budget) and budget >= 1):
         raise DataError(f"budget must be an integer of at least 1, got {budget!r}")
-    of_study = {name: options.pop(name) for name in _STUDY_OPTIONS if name in options}
+    objective = Objective(
+        **{name: options[name] for name in _OF_OBJECTIVE if name in options}, maximize=is_maximized
+    )
+    of_study = {name: options[name] for name in _OF_STUDY if name in options}
     if of_study.get("strategy", "auto") == "auto":
         of_study["strategy"] = Auto(budget)
-    objective = Objective(
-        options.pop("name", "value"), maximize=is_maximized, noise=options.pop("noise", None)
-    )
     study = Study(space, objective, **of_study)
-    study.run(f, budget, **options)
+    study.run(f, budget, **{name: options[name] for name in of_run if name in options})
     return study

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from bbopt.errors import SpaceError
 from bbopt.space import Space
-from bbopt.types import FloatArray
+from bbopt.types import FloatArray, is_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,27 @@ class Objective:
         if not isinstance(self.name, str) or not self.name:
             raise SpaceError(f"Objective name must be a non-empty string, got {self.name!r}")
         if not isinstance(self.maximize, bool):
-            raise SpaceError(f"Objective {self.name!r}: maximize must be True or False, got {self.maximize!r}")
-        if self.noise is not None and not (
-            isinstance(self.noise, (int, float)) and isfinite(self.noise) and self.noise >= 0
-        ):
+            raise SpaceError(
+                f"Objective {self.name!r}: maximize must be True or False, got {self.maximize!r}"
+            )
+        if self.noise is not None and not (is_finite(self.noise) and self.noise >= 0):
             raise SpaceError(
                 f"Objective {self.name!r}: noise must be None (unknown), 0 (deterministic) or a positive "
                 f"standard deviation, got {self.noise!r}"
             )
-        if self.reference is not None and not (isinstance(self.reference, (int, float)) and isfinite(self.reference)):
-            raise SpaceError(f"Objective {self.name!r}: reference must be a finite number, got {self.reference!r}")
+        if self.reference is not None and not is_finite(self.reference):
+            raise SpaceError(
+                f"Objective {self.name!r}: reference must be a finite number, got {self.reference!r}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the objective as plain JSON data."""
-        return {"name": self.name, "maximize": self.maximize, "noise": self.noise, "reference": self.reference}
+        return {
+            "name": self.name,
+            "maximize": self.maximize,
+            "noise": self.noise,
+            "reference": self.reference,
+        }
 
 
 @dataclass(frozen=True, slots=True)

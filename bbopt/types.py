@@ -1,7 +1,9 @@
 """Types shared by every layer."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,3 +20,13 @@ Params: TypeAlias = Mapping[str, Value]
 
 Tag: TypeAlias = dict[str, Any]
 """What an ask leaves on its trial for a later ask: plain JSON data."""
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value is an integer, Python's or NumPy's, and no bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_finite(value: object) -> TypeGuard[float]:
+    """Whether a value is a real number, no bool, no nan and no infinity."""
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)

@@ -19,7 +19,7 @@ from worker import evaluate, open_study
 
 from bbopt import JournalError, Status, Study
 
-LONGEST_LIFE = 0.8  # seconds from the start of opening
+LONGEST_LIFE = 1.5  # seconds from the start of opening
 SLOWEST_OPEN = 2.0  # seconds
 
 

@@ -85,7 +85,7 @@ def storm(path, strategy, name, diary):
     while True:
         trial = study.ask(worker=name)
         note("asked", trial.number, params=trial.params)
-        time.sleep(random.uniform(0, 0.03))
+        time.sleep(random.uniform(0, 0.01))
         told = study.tell(trial, evaluate(trial.params))
         note("told", trial.number, status=told.status.name, values=told.values)
 

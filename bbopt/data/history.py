@@ -79,7 +79,9 @@ class Rows:
 
     def scoped(self, name: str) -> "Rows":
         """Return the same rows with only the part ``name`` of each tag."""
-        return Rows(self.spec, self.numbers, self.X, self.Y, self.status, [_part(tag, name) for tag in self.tags])
+        return Rows(
+            self.spec, self.numbers, self.X, self.Y, self.status, [_part(tag, name) for tag in self.tags]
+        )
 
 
 class History:
@@ -192,7 +194,7 @@ class History:
         return Dataset(
             X=self.X[rows],
             Y=self.Y[rows],
-            Yvar=self.sd[rows] ** 2,
+            Yvar=np.minimum(self.sd[rows], 1e150) ** 2,  # a larger one, squared, is no float
             cost=self.cost[rows],
             numbers=rows,
             X_pending=self.X[status == Status.PENDING] if self.count(Status.PENDING) else self.X[:0],

@@ -80,6 +80,11 @@ class Trial:
     asked: float | None = None
     told: float | None = None
 
+    def __repr__(self) -> str:
+        told = "".join(f", {name}={value:.6g}" for name, value in self.values.items())
+        error = f", error={self.error!r}" if self.error else ""
+        return f"Trial({self.number}, {self.status.name}{told}, params={dict(self.params)}{error})"
+
     @property
     def values(self) -> Mapping[str, float]:
         """Outcomes by name in the user's direction."""
@@ -91,5 +96,7 @@ class Trial:
         if not self.values:
             return None
         if len(self.values) > 1:
-            raise ValueError(f"trial {self.number} has several outcomes ({', '.join(self.values)}): use trial.values")
+            raise ValueError(
+                f"trial {self.number} has several outcomes ({', '.join(self.values)}): use trial.values"
+            )
         return next(iter(self.values.values()))

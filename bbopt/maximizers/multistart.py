@@ -20,6 +20,9 @@ EXHAUSTIVE = 4096
 RAW = 512
 ROUNDS = 4
 """The most alternations between continuous moves and sweeps."""
+ROUGH, FINE = (3e-2, 1e-5), (1e-5, 1e-11)
+"""Tolerances in gradient and value: of all climbs, and of the last one from the best few points."""
+POLISHED = 2
 
 
 def maximize(
@@ -94,7 +97,7 @@ def refine(
     X, values = X.copy(), values.copy()
     for _ in range(ROUNDS):
         if glides.any():
-            X[moving], values[moving] = _climb(acquisition, space, X[moving], values[moving], fixed, glides)
+            X[moving], values[moving] = _climb(acquisition, space, X[moving], values[moving], fixed, glides, ROUGH)
         if not has_levels:
             break
         before = values[moving]
@@ -102,6 +105,9 @@ def refine(
         moving = moving[values[moving] > before + MINIMAL_GAIN]
         if len(moving) == 0:
             break
+    if glides.any():
+        top = spread_out(X, values, acquisition.scale, POLISHED)
+        X[top], values[top] = _climb(acquisition, space, X[top], values[top], fixed, glides, FINE)
     return X, values
 
 
@@ -112,6 +118,7 @@ def _climb(
     values: FloatArray,
     fixed: FloatArray | None,
     glides: BoolArray,
+    tolerances: tuple[float, float],
 ) -> tuple[FloatArray, FloatArray]:
     """Move the gliding columns by L-BFGS in units of the length-scales; snap; keep what got better."""
     scale = acquisition.scale
@@ -126,8 +133,9 @@ def _climb(
         value, gradient = acquisition.value_and_grad(Z * scale)
         return -value, -gradient * scale
 
+    gradient, value = tolerances
     Z, _ = minimize_batch(
-        loss, X / scale, lower / scale, upper / scale, gradient_tolerance=1e-4, value_tolerance=1e-9
+        loss, X / scale, lower / scale, upper / scale, gradient_tolerance=gradient, value_tolerance=value
     )
     moved = np.clip(Z * scale, lower, upper)
     if (space.n_levels > 0).any() or space.is_conditional:

@@ -9,6 +9,7 @@ from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.registry import make_strategy
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
+from bbopt.types import is_whole
 
 _MANY = 2000
 
@@ -32,7 +33,7 @@ class Auto:
     budget: int | None = None
 
     def __post_init__(self) -> None:
-        if self.budget is not None and (not isinstance(self.budget, int) or self.budget < 1):
+        if self.budget is not None and not (is_whole(self.budget) and self.budget >= 1):
             raise SpaceError(f"Auto: budget must be an integer of at least 1 or None, got {self.budget!r}")
 
     def choose(self, spec: Spec) -> tuple[AnyStrategy, str]:

@@ -24,7 +24,7 @@ from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.fit import fit
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.threads import single_threaded
-from bbopt.types import FloatArray, Tag
+from bbopt.types import FloatArray, Tag, is_whole
 
 _ACQUISITIONS = ("auto", "logei", "lognei")
 _DRAWS = 32
@@ -57,11 +57,13 @@ class BayesianOptimization:
     def __post_init__(self) -> None:
         if self.acquisition not in _ACQUISITIONS:
             raise SpaceError(
-                f"BayesianOptimization: acquisition must be one of {', '.join(_ACQUISITIONS)}, got {self.acquisition!r}"
+                f"BayesianOptimization: acquisition must be one of {', '.join(_ACQUISITIONS)}, "
+                f"got {self.acquisition!r}"
             )
-        if self.n_initial is not None and (not isinstance(self.n_initial, int) or self.n_initial < 1):
+        if self.n_initial is not None and not (is_whole(self.n_initial) and self.n_initial >= 1):
             raise SpaceError(
-                f"BayesianOptimization: n_initial must be an integer of at least 1 or None, got {self.n_initial!r}"
+                "BayesianOptimization: n_initial must be an integer of at least 1 or None, "
+                f"got {self.n_initial!r}"
             )
 
     @property
@@ -128,7 +130,9 @@ class BayesianOptimization:
             acquisition: Acquisition = improvement if failures is None else Sum((improvement, failures))
             tag: Tag = {"by": "LogNEI" if is_noisy else "LogEI", "theta": list(gp.theta)}
             try:
-                x = maximize(acquisition, space, 1, starts, request.fixed, rng.child(k), exclude=np.vstack([seen, X]))
+                x = maximize(
+                    acquisition, space, 1, starts, request.fixed, rng.child(k), exclude=np.vstack([seen, X])
+                )
             except SpaceExhausted:
                 # Every point was asked: repeat the most promising one, and let the gate judge.
                 x = maximize(acquisition, space, 1, starts, request.fixed, rng.child(k))

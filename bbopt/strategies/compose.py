@@ -8,6 +8,7 @@ from bbopt.errors import SpaceError
 from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
+from bbopt.types import is_whole
 
 _STAGES = ("first", "after")
 
@@ -37,7 +38,7 @@ class Then:
     after: AnyStrategy
 
     def __post_init__(self) -> None:
-        if not isinstance(self.n, int) or self.n < 0:
+        if not (is_whole(self.n) and self.n >= 0):
             raise SpaceError(f"Then: n must be an integer of at least 0, got {self.n!r}")
 
     @property

@@ -28,7 +28,7 @@ from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
-from bbopt.types import BoolArray, FloatArray, Tag
+from bbopt.types import BoolArray, FloatArray, Tag, is_whole
 
 _COLLAPSED = 1e-5
 """Standard deviation of all columns, in the unit cube, below which a swarm has nothing left to find."""
@@ -96,10 +96,17 @@ class ConsensusBasedOptimization:
 
     def __post_init__(self) -> None:
         n = self.n_particles
-        _check(n is None or (isinstance(n, int) and n >= 2), "n_particles", n, "an integer of at least 2, or None")
+        _check(
+            n is None or (is_whole(n) and n >= 2),
+            "n_particles",
+            n,
+            "an integer of at least 2, or None",
+        )
         _check(isfinite(self.drift) and self.drift > 0, "drift", self.drift, "a positive number")
         _check(isfinite(self.noise) and self.noise >= 0, "noise", self.noise, "a number of at least 0")
-        _check(0 < self.dt <= 1 and self.drift * self.dt <= 1, "dt", self.dt, "in (0, 1] with drift * dt <= 1")
+        _check(
+            0 < self.dt <= 1 and self.drift * self.dt <= 1, "dt", self.dt, "in (0, 1] with drift * dt <= 1"
+        )
         _check(0 < self.share <= 1, "share", self.share, "in (0, 1]")
 
     @property
@@ -220,7 +227,7 @@ def _reflect(X: FloatArray) -> FloatArray:
 def _feasible(
     latent: FloatArray, anchor: FloatArray | None, space: Space, fixed: FloatArray | None
 ) -> FloatArray:
-    """Return snapped feasible points, infeasible ones pulled towards the anchor; nan rows where that fails."""
+    """Return snapped feasible points, infeasible ones pulled to the anchor; nan rows where that fails."""
     step = np.ones(len(latent))
     home = latent if anchor is None else anchor
     for _ in range(20):

@@ -13,7 +13,7 @@ from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
-from bbopt.types import FloatArray, Tag
+from bbopt.types import FloatArray, Tag, is_whole
 
 _ANY = Supports(objectives=10**6)
 _CHUNK = 4096
@@ -62,7 +62,10 @@ class Sobol(_Stateless):
         """Propose the next n feasible points of the sequence."""
         space = history.spec.space
         return _next_of_sequence(
-            lambda start, n: space.from_unit(sobol(start, n, space.d, rng.child("sobol"))), history, request, rng
+            lambda start, n: space.from_unit(sobol(start, n, space.d, rng.child("sobol"))),
+            history,
+            request,
+            rng,
         )
 
 
@@ -81,7 +84,7 @@ class LatinHypercube(_Stateless):
     n: int | None = None
 
     def __post_init__(self) -> None:
-        if self.n is not None and (not isinstance(self.n, int) or self.n < 1):
+        if self.n is not None and not (is_whole(self.n) and self.n >= 1):
             raise SpaceError(f"LatinHypercube: n must be an integer of at least 1 or None, got {self.n!r}")
 
     def ask(self, state: None, history: History, request: Request, rng: Key) -> Proposals:
@@ -116,7 +119,7 @@ class Grid(_Stateless):
     def __post_init__(self) -> None:
         counts = list(self.levels.values()) if isinstance(self.levels, Mapping) else [self.levels]
         for count in counts:
-            if not isinstance(count, int) or count < 1:
+            if not (is_whole(count) and count >= 1):
                 raise SpaceError(f"Grid: levels must be integers of at least 1, got {count!r}")
 
     def ask(self, state: None, history: History, request: Request, rng: Key) -> Proposals:
@@ -125,7 +128,9 @@ class Grid(_Stateless):
         axes = self._axes(space)
         total = prod(len(axis) for axis in axes)
         if total >= _MAX_CELLS:
-            raise SpaceError(f"Grid: {total} cells are too many to visit (at most 2^53); lower levels=, or use 'sobol'")
+            raise SpaceError(
+                f"Grid: {total} cells are too many to visit (at most 2^53); lower levels=, or use 'sobol'"
+            )
         # Asks with fixed values go through the grid of their own slice, from its start.
         last = history.latest("cell") if request.fixed is None else None
         start = 0 if last is None else int(last) + 1

@@ -30,7 +30,10 @@ def propose(strategy: AnyStrategy, state: object, history: History, request: Req
     SpaceExhausted
         When fewer than ``request.n`` new points are left and none may be asked twice.
     """
-    proposals = strategy.ask(state, history, request, rng)
+    if history.spec.space.d == 0:  # constants alone: there is nothing to choose
+        proposals = Proposals(np.empty((request.n, 0)))
+    else:
+        proposals = strategy.ask(state, history, request, rng)
     if strategy.supports.repeats:
         return proposals
     repeats = _repeats(history, proposals.X)
@@ -72,7 +75,7 @@ def _unused(history: History, request: Request, taken: set[bytes], n: int, rng: 
                 found.append(x)
                 if len(found) == n:
                     return np.array(found)
-    return np.array(found).reshape(-1, history.spec.space.d)
+    return np.array(found).reshape(len(found), history.spec.space.d)
 
 
 def _candidates(history: History, request: Request, n: int, rng: Key) -> Iterator[FloatArray]:
@@ -84,7 +87,7 @@ def _candidates(history: History, request: Request, n: int, rng: Key) -> Iterato
         X = space.enumerate()
         if request.fixed is not None:
             free = np.isnan(request.fixed)
-            X = X[np.all(free | (X == request.fixed), axis=1)]
+            X = X[np.all(free | (request.fixed == X), axis=1)]
         yield X[rng.child("order").generator().permutation(len(X))]
 
 
@@ -93,7 +96,9 @@ def _exhausted(history: History, left: int, request: Request) -> str:
     what = "the space" if request.fixed is None else "the part of the space with these fixed values"
     points = "" if size is None or request.fixed is not None else f" of {size} points"
     if left:
-        return f"{what}{points} has {left} new points left, {request.n} were asked for: ask for at most {left}"
+        return (
+            f"{what}{points} has {left} new points left, {request.n} were asked for: ask for at most {left}"
+        )
     return (
         f"every point of {what}{points} was asked, and noise=0 says that asking one again tells nothing; "
         "if measurements vary, declare Objective(..., noise=None)"

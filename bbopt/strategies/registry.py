@@ -38,10 +38,18 @@ def make_strategy(strategy: "str | AnyStrategy") -> AnyStrategy:
     if isinstance(strategy, str):
         made: AnyStrategy = strategy_class(strategy)()
         return made
-    lacking = [word for word in ("init", "ask", "tell", "supports", "batch_size") if not hasattr(strategy, word)]
+    lacking = [
+        word for word in ("init", "ask", "tell", "supports", "batch_size") if not hasattr(strategy, word)
+    ]
     if lacking or isinstance(strategy, type):
-        what = "is a class: make an object of it" if isinstance(strategy, type) else f"lacks {', '.join(lacking)}"
-        raise SpaceError(f"strategy must be a name or an object with the Strategy protocol; {strategy!r} {what}")
+        what = (
+            "is a class: make an object of it"
+            if isinstance(strategy, type)
+            else f"lacks {', '.join(lacking)}"
+        )
+        raise SpaceError(
+            f"strategy must be a name or an object with the Strategy protocol; {strategy!r} {what}"
+        )
     return strategy
 
 

@@ -35,7 +35,7 @@ def sobol(start: int, n: int, d: int, rng: Key) -> FloatArray:
     width = min(d, _MAX_D)
     index = np.arange(start, start + n, dtype=np.uint64)
     X = np.zeros((n, width), np.uint32)
-    directions = _directions(-(-width // 64) * 64)
+    directions = _directions(max(-(-width // 64), 1) * 64)
     for bit in range(int(start + n - 1).bit_length() if n else 0):
         odd = (index >> np.uint64(bit)) & np.uint64(1) == 1
         X[odd] ^= directions[bit, :width]

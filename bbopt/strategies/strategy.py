@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-
 from bbopt.data.history import History, Rows
 from bbopt.rng import Key
 from bbopt.spec import Spec

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from difflib import unified_diff
-
 from typing import Any
 
 from bbopt import __version__

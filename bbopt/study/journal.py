@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +64,14 @@ class Journal(Protocol):
         """
         ...
 
+    def seat(self) -> AbstractContextManager[int]:
+        """Return the lowest seat number, from 0, that nobody holds; it is held inside the ``with`` block.
+
+        The system frees the seat when its holder dies, so whoever comes next sits where the dead one
+        sat: how a restarted worker finds its own unfinished trials.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the file; closing twice is nothing, any other use afterwards a JournalError."""
         ...
@@ -83,6 +92,7 @@ class MemoryJournal:
         self._events: list[Event] = []
         self._appending = threading.Lock()
         self._asking = threading.Lock()
+        self._seats: set[int] = set()
 
     def read(self, after: int) -> Iterator[Event]:
         """Yield all events with ``seq > after``."""
@@ -103,6 +113,17 @@ class MemoryJournal:
     def lock(self) -> AbstractContextManager[object]:
         """Return the ask lock."""
         return self._asking
+
+    @contextmanager
+    def seat(self) -> Iterator[int]:
+        """Return the lowest free seat."""
+        with self._appending:
+            number = next(k for k in count() if k not in self._seats)
+            self._seats.add(number)
+        try:
+            yield number
+        finally:
+            self._seats.discard(number)
 
     def close(self) -> None:
         """Do nothing: the events stay readable as long as somebody holds the journal."""
@@ -153,6 +174,10 @@ def open_journal(storage: str | PathLike[str] | Journal | None, create: bool = T
     if storage is None:
         return MemoryJournal()
     if not isinstance(storage, (str, PathLike)):
+        if not all(hasattr(storage, word) for word in ("read", "append", "lock", "seat")):
+            raise JournalError(
+                f"storage must be None, a Journal or a path ending in {_FILES}, got {storage!r}"
+            )
         return storage
     path = Path(storage)
     ending = path.suffix.lower()

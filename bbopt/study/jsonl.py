@@ -18,7 +18,7 @@ from typing import Self
 
 from bbopt.errors import Conflict, JournalError
 from bbopt.study.journal import RESCUE, Event
-from bbopt.study.locks import PrivateFile, lock_file, watch_forks
+from bbopt.study.locks import PrivateFile, first_free, lock_file, watch_forks
 from bbopt.study.wire import MAX_BYTES, decode, encode, is_whole, seal
 
 VERSION = 1
@@ -114,6 +114,10 @@ class JsonlJournal:
     def lock(self) -> AbstractContextManager[object]:
         """Return the ask lock: a lock on the file ``<path>.lock``."""
         return lock_file(self._path + ".lock")
+
+    def seat(self) -> AbstractContextManager[int]:
+        """Return the lowest free seat: a lock on the file ``<path>.seat-0`` or ``<path>.seat-1`` or ..."""
+        return first_free(self._path + ".seat")
 
     def close(self) -> None:
         """Close the file."""

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from typing import Protocol
 from weakref import WeakSet
 
@@ -96,9 +97,9 @@ class PrivateFile:
                 _files.discard(self)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the lock of the open file; waits as long as it takes."""
-        _acquire(self.descriptor)
+    def locked(self, wait: bool = True) -> Iterator[None]:
+        """Hold the lock of the open file; waits as long as it takes, or raises BlockingIOError."""
+        _acquire(self.descriptor, wait)
         try:
             yield
         finally:
@@ -118,11 +119,14 @@ if sys.platform == "win32":
 
     _FAR = 2**40  # Windows locks bytes against reading too: lock one beyond any data
 
-    def _acquire(descriptor: int) -> None:
+    def _acquire(descriptor: int, wait: bool) -> None:
         while True:
             os.lseek(descriptor, _FAR, os.SEEK_SET)
-            with suppress(OSError):  # msvcrt gives up after ten seconds
-                return msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+            try:
+                return msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            except OSError as error:  # msvcrt gives up after ten seconds
+                if not wait:
+                    raise BlockingIOError("the lock is held") from error
 
     def _release(descriptor: int) -> None:
         os.lseek(descriptor, _FAR, os.SEEK_SET)
@@ -131,19 +135,19 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _acquire(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    def _acquire(descriptor: int, wait: bool) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
     def _release(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 @contextmanager
-def lock_file(path: str) -> Iterator[None]:
+def lock_file(path: str, wait: bool = True) -> Iterator[None]:
     """Hold the lock that the file ``path`` stands for; the file is made if need be and stays behind.
 
     Excludes threads and processes alike, is freed when the holder dies, and is not reentrant. Raises
-    JournalError if the file cannot be opened.
+    JournalError if the file cannot be opened and, without ``wait``, BlockingIOError if it is held.
     """
     file = PrivateFile(path)
     while True:
@@ -152,9 +156,29 @@ def lock_file(path: str) -> Iterator[None]:
         except OSError as error:
             raise JournalError(f"the lock file {path} cannot be opened: {error}") from error
         try:
-            with file.locked():
+            with file.locked(wait):
                 if file.is_at_its_path():  # else somebody removed it while we waited: begin anew
                     yield
                     return
         finally:
             file.close()
+
+
+@contextmanager
+def first_free(path: str) -> Iterator[int]:
+    """Hold the first free one of the locks ``<path>-0``, ``<path>-1``, ...; yield its number.
+
+    Its file is removed at the end; a holder that is killed leaves the file, and frees the lock.
+    """
+    for number in count():
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lock_file(f"{path}-{number}", wait=False))
+            except BlockingIOError:
+                continue
+            try:
+                yield number
+            finally:
+                with suppress(OSError):
+                    os.unlink(f"{path}-{number}")
+            return

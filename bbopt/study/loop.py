@@ -10,6 +10,7 @@ import numpy as np
 
 from bbopt.data.trial import Status, Trial
 from bbopt.errors import BboptError, DataError, SpaceExhausted
+from bbopt.types import is_finite, is_whole
 
 if TYPE_CHECKING:
     from bbopt.study.study import Study
@@ -73,7 +74,8 @@ def run(
     callbacks : sequence of callables
         ``callback(study, trial)`` after every result.
     worker : str, optional
-        The name under which trials are asked; default "run". Give each process its own.
+        The name under which trials are asked; by default each run on a study gets one of its own, which
+        a run that was killed leaves to its successor.
     progress : bool, optional
         Show a progress bar; default: only on a terminal.
 
@@ -85,18 +87,21 @@ def run(
         See above.
     """
     limits = _Limits(study, budget, deadline, max_cost, until)
-    if concurrency is not None and (isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1):
+    if concurrency is not None and not (is_whole(concurrency) and concurrency >= 1):
         raise DataError(f"concurrency must be an integer of at least 1, got {concurrency!r}")
     bar = _progress_bar(budget, limits.finished(), progress)
     try:
         if vectorized:
             return _run_blocks(study, f, concurrency, limits, bar)
-        loop = _Loop(study, f, limits, callbacks, worker or "run", bar)
-        if executor is None:
-            return loop.here()
-        # Executors do not publish their size; the two in the standard library agree on this name.
-        size = concurrency or getattr(executor, "_max_workers", None) or 1
-        return loop.on(executor, size)
+        # Each of several runs on one study has a seat of its own. A run that was killed left it free, and
+        # the next one to sit there takes up its unfinished trials.
+        with study.journal.seat() as seat:
+            loop = _Loop(study, f, limits, callbacks, worker or f"run-{seat}", bar)
+            if executor is None:
+                return loop.here()
+            # Executors do not publish their size; the two in the standard library agree on this name.
+            size = concurrency or getattr(executor, "_max_workers", None) or 1
+            return loop.on(executor, size)
     finally:
         bar.close()
 
@@ -115,7 +120,7 @@ class _Limits:
         if budget is None and deadline is None and max_cost is None and until is None:
             raise DataError("run needs a limit: budget=, deadline=, max_cost= or until=")
         for name, value in (("budget", budget), ("deadline", deadline), ("max_cost", max_cost)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
+            if value is not None and not (is_finite(value) and value >= 0):
                 raise DataError(f"{name} must be a number of at least 0, got {value!r}")
         self.study, self.budget, self.max_cost, self.until = study, budget, max_cost, until
         self.end = None if deadline is None else time.monotonic() + deadline
@@ -180,7 +185,7 @@ class _Loop:
         try:
             while True:
                 while len(running) < size and not (reason := self.limits.reached(len(running))):
-                    slot = next(k for k in range(size) if k not in {t for t in taken})
+                    slot = next(k for k in range(size) if k not in taken)
                     try:
                         trial = self.study.ask(worker=f"{self.worker}/{slot}")
                     except SpaceExhausted as error:
@@ -243,9 +248,7 @@ class _Loop:
             callback(self.study, trial)
 
 
-def _run_blocks(
-    study: "Study", f: Callable[..., Any], size: int | None, limits: _Limits, bar: _Bar
-) -> str:
+def _run_blocks(study: "Study", f: Callable[..., Any], size: int | None, limits: _Limits, bar: _Bar) -> str:
     size = size or study.strategy.batch_size(study.spec)
     while not (reason := limits.reached()):
         n = min(size, limits.room(0))

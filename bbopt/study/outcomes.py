@@ -24,11 +24,15 @@ def read_outcome(spec: Spec, value: Any, sd: Any) -> Event:
     """
     values = {name: _number(name, v) for name, v in _by_name(spec, value, "value").items()}
     if not values:
-        raise DataError(f"value must hold an outcome of {_names(spec)}, got {value!r}; if the run broke, use fail")
+        raise DataError(
+            f"value must hold an outcome of {_names(spec)}, got {value!r}; if the run broke, use fail"
+        )
     wrong = {name: v for name, v in values.items() if not isfinite(v)}
     event: Event = {"values": {name: v for name, v in values.items() if name not in wrong}}
     if wrong:
-        event["error"] = "told " + ", ".join(f"{name} = {v}" for name, v in wrong.items()) + ": counted as failed"
+        event["error"] = (
+            "told " + ", ".join(f"{name} = {v}" for name, v in wrong.items()) + ": counted as failed"
+        )
     if sd is not None:
         errors = {name: _number(f"sd of {name}", v) for name, v in _by_name(spec, sd, "sd").items()}
         for name, v in errors.items():
@@ -69,7 +73,9 @@ def _array(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be an array of numbers of shape {shape}, got {type(values).__name__}") from error
+        raise DataError(
+            f"{name} must be an array of numbers of shape {shape}, got {type(values).__name__}"
+        ) from error
     if array.shape == shape[:1] and shape[1:] == (1,):
         array = array[:, None]
     if array.shape != shape:
@@ -84,7 +90,9 @@ def _by_name(spec: Spec, value: Any, argument: str) -> Mapping[str, Any]:
             if name not in names:
                 close = get_close_matches(str(name), names, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise DataError(f"{argument} names {name!r}, which is no objective; there is {_names(spec)}{hint}")
+                raise DataError(
+                    f"{argument} names {name!r}, which is no objective; there is {_names(spec)}{hint}"
+                )
         return value
     if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1):
         if len(names) == 1 or len(value) != len(names):
@@ -108,7 +116,11 @@ def _names(spec: Spec) -> str:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
-    if value is None or np.ma.is_masked(value) or not (isinstance(value, Real) or hasattr(value, "__float__")):
+    if (
+        value is None
+        or np.ma.is_masked(value)
+        or not (isinstance(value, Real) or hasattr(value, "__float__"))
+    ):
         hint = "; if the run broke, use fail" if value is None else ""
         raise DataError(f"{name} must be a number, got {value!r} ({type(value).__name__}){hint}")
     if isinstance(value, (complex, np.complexfloating, np.ndarray, str, bytes)):
@@ -116,4 +128,6 @@ def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (OverflowError, TypeError, ValueError) as error:
-        raise DataError(f"{name} must be a number that fits a float, got {type(value).__name__}: {error}") from error
+        raise DataError(
+            f"{name} must be a number that fits a float, got {type(value).__name__}: {error}"
+        ) from error

@@ -61,7 +61,9 @@ class Record:
         """Fold one event in; raises JournalError for an unknown kind."""
         kind = event["kind"]
         if kind not in _KINDS:
-            raise JournalError(f"event {event['seq']} has the unknown kind {kind!r}: written by a newer bbopt?")
+            raise JournalError(
+                f"event {event['seq']} has the unknown kind {kind!r}: written by a newer bbopt?"
+            )
         getattr(self, f"_{kind}")(event)
         self.seq = event["seq"]
 
@@ -81,7 +83,8 @@ class Record:
         )
         self._check_number(event, numbers)
         if "until" in event:
-            self.leases.update({number: event["until"] for number in numbers})
+            until: float = event["until"]
+            self.leases.update(dict.fromkeys(numbers, until))
         if "queued" in event:
             self.queue = [item for item in self.queue if item.seq not in event["queued"]]
 

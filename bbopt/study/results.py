@@ -39,6 +39,13 @@ class Best:
     mean: float | None = None
     sd: float | None = None
 
+    def __repr__(self) -> str:
+        model = "" if self.mean is None else f", mean={self.mean:.6g} ± {self.sd:.2g}"
+        return (
+            f"Best(value={self.value:.6g}{model}, params={dict(self.params)}, "
+            f"trial={self.trial.number}, rule={self.rule!r})"
+        )
+
     @property
     def params(self) -> Params:
         """What was really run."""
@@ -168,7 +175,10 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
     if "enqueued" in tag:
         return where + "you asked for these params (enqueue)."
     if "retry_of" in tag:
-        return where + f"trial {tag['retry_of']} was lost (its lease expired), so its params were handed out again."
+        return (
+            where
+            + f"trial {tag['retry_of']} was lost (its lease expired), so its params were handed out again."
+        )
     if trial.asked == trial.told and not tag:
         return where + "added from elsewhere."
     parts = []

@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 
 from bbopt.errors import Conflict, JournalError
 from bbopt.study.journal import RESCUE, Event
-from bbopt.study.locks import lock_file, watch_forks
+from bbopt.study.locks import first_free, lock_file, watch_forks
 from bbopt.study.wire import decode, encode, seal
 
 APPLICATION_ID = int.from_bytes(b"bbop", "big")
@@ -114,6 +114,10 @@ class SqliteJournal:
     def lock(self) -> AbstractContextManager[object]:
         """Return the ask lock: a lock on the file ``<path>.lock``."""
         return lock_file(self._path + ".lock")
+
+    def seat(self) -> AbstractContextManager[int]:
+        """Return the lowest free seat: a lock on the file ``<path>.seat-0`` or ``<path>.seat-1`` or ..."""
+        return first_free(self._path + ".seat")
 
     def close(self) -> None:
         """Close the connection."""

@@ -28,7 +28,7 @@ from bbopt.study.header import check_header, header_event, read_spec, recorded_s
 from bbopt.study.journal import Event, Journal, open_journal
 from bbopt.study.outcomes import read_block, read_cost, read_outcome
 from bbopt.study.record import Record
-from bbopt.types import FloatArray, Params
+from bbopt.types import FloatArray, Params, is_finite, is_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,9 +113,9 @@ class Study:
         if not isinstance(space, Space):
             space = Space(space)
         spec = Spec.of(space, objectives)
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
+        if seed is not None and not is_whole(seed):
             raise DataError(f"seed must be an integer or None, got {seed!r}")
-        if lease is not None and not (isinstance(lease, (int, float)) and lease > 0):
+        if lease is not None and not (is_finite(lease) and lease > 0):
             raise DataError(f"lease must be a positive number of seconds or None, got {lease!r}")
         made = None if strategy is None else make_strategy(strategy)
         chosen = made if made is not None else make_strategy("auto")
@@ -157,7 +157,9 @@ class Study:
         journal = open_journal(storage, create=False)
         header = next(iter(journal.read(0)), None)
         if header is None:
-            raise JournalError(f"there is no study in {journal.where}: create one with Study(space, storage=...)")
+            raise JournalError(
+                f"there is no study in {journal.where}: create one with Study(space, storage=...)"
+            )
         study = cls.__new__(cls)
         spec = read_spec(header, constraints or {}, journal.where)
         study._open(journal, header, spec, strategy, None, None)
@@ -173,7 +175,9 @@ class Study:
         lease: float | None,
     ) -> None:
         check_header(header, spec, strategy, seed, lease, journal.where)
-        self._strategy: AnyStrategy = strategy if strategy is not None else recorded_strategy(header, journal.where)
+        self._strategy: AnyStrategy = (
+            strategy if strategy is not None else recorded_strategy(header, journal.where)
+        )
         self.seed: int = header["seed"]
         self.lease: float | None = header["lease"]
         self._journal = journal
@@ -190,9 +194,7 @@ class Study:
     # -- ask --------------------------------------------------------------------------------------
 
     @overload
-    def ask(
-        self, n: None = None, *, fixed: Params | None = None, worker: str | None = None
-    ) -> Trial: ...
+    def ask(self, n: None = None, *, fixed: Params | None = None, worker: str | None = None) -> Trial: ...
     @overload
     def ask(self, n: int, *, fixed: Params | None = None, worker: str | None = None) -> list[Trial]: ...
     def ask(
@@ -217,7 +219,7 @@ class Study:
         DataError
             For a malformed argument; nothing is asked then.
         """
-        if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
+        if n is not None and not (is_whole(n) and n >= 1):
             raise DataError(f"ask: n must be an integer of at least 1, got {n!r}")
         if worker is not None and not isinstance(worker, str):
             raise DataError(f"ask: worker must be a string, got {worker!r}")
@@ -242,7 +244,7 @@ class Study:
         SpaceExhausted, DataError
             As :meth:`ask`.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        if not (is_whole(n) and n >= 1):
             raise DataError(f"ask_block: n must be an integer of at least 1, got {n!r}")
         with self._journal.lock(), self._mutex:
             self._sync()
@@ -262,7 +264,9 @@ class Study:
         while len(numbers) < n and self._record.queue and columns is None:
             item = self._record.queue[0]
             if self.space.is_complete(item.params):
-                tag: dict[str, Any] = {"enqueued": True} if item.retry_of is None else {"retry_of": item.retry_of}
+                tag: dict[str, Any] = (
+                    {"enqueued": True} if item.retry_of is None else {"retry_of": item.retry_of}
+                )
                 params, tags = [item.params], [tag]
             else:
                 proposals = self._propose(Request(1, self.space.fix(item.params)))
@@ -478,7 +482,7 @@ class Study:
             if number < len(self.history) and dict(self.history.params(number)) == dict(trial.params):
                 return number
             raise DataError(f"trial {number} with params {dict(trial.params)} is not of this study")
-        if isinstance(trial, bool) or not isinstance(trial, (int, np.integer)):
+        if not is_whole(trial):
             raise DataError(f"trial must be a Trial of this study or its number, got {trial!r}")
         if not 0 <= trial < len(self.history):
             raise DataError(f"there is no trial {trial}; this study has {len(self.history)} trials")
@@ -505,6 +509,11 @@ class Study:
     def strategy(self) -> AnyStrategy:
         """The strategy."""
         return self._strategy
+
+    @property
+    def journal(self) -> Journal:
+        """Where the events are."""
+        return self._journal
 
     @property
     def history(self) -> History:
@@ -637,5 +646,3 @@ def _is_same(event: Event, now: Trial) -> bool:
         and ("cost" not in event or event["cost"] == now.observation.cost)
         and event.get("at", now.at) == now.at
     )
-
-

@@ -97,7 +97,8 @@ class GP:
             When no jitter makes the covariance positive definite.
         """
         data = kernels.data(_scaled(features, hyperparameters, X))
-        K = _covariance(data) * hyperparameters.scale
+        K = _covariance(data)
+        K *= hyperparameters.scale
         L_inverse, noise = factorize(K, noise, hyperparameters.scale)
         ones = L_inverse.sum(axis=1)  # L⁻¹ 1
         white = L_inverse @ y
@@ -248,7 +249,7 @@ class GP:
         )
 
     def _cross(self, wide: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return kernels.matern52(kernels.squared_distances(wide, self.data))
+        return kernels.matern52(wide @ self.data.T)
 
     def _inverse_lengths(self) -> FloatArray:
         return np.asarray(np.sqrt(5.0) / self.hyperparameters.lengthscale[self.features.column])
@@ -286,7 +287,7 @@ def _scaled(features: Features, hyperparameters: Hyperparameters, X: FloatArray)
 
 def _covariance(data: FloatArray) -> FloatArray:
     """Return the kernel matrix (n, n) of widened features; exactly 1 on the diagonal."""
-    squared = kernels.squared_distances(kernels.query(data[:, :-2]), data)
+    squared = kernels.query(data[:, :-2]) @ data.T
     squared.flat[:: len(squared) + 1] = 0.0
     k, _ = kernels.matern52(squared)
     return k

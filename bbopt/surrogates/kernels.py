@@ -13,6 +13,9 @@ import numpy as np
 from bbopt.space import Space
 from bbopt.types import FloatArray, IntArray
 
+_BLOCK = 16384
+"""Elements worked on at once: four arrays of this size fit into a core's cache."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -68,27 +71,40 @@ class Features:
         return dX
 
 
-def matern52(squared: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the kernel and its slope factor from 5 times the squared distance; overwrites the argument.
+def matern52(
+    squared: FloatArray, slope: FloatArray | None = None, *, lower: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """Turn 5 times the squared distances (a, b) into the kernel, in place, and return it with its slope.
 
     With r = sqrt(5) times the distance, k = (1 + r + r²/3) exp(-r), and the slope factor is
-    t = (1 + r) exp(-r) = -6 dk/d(r²), which has no singularity at r = 0.
+    t = (1 + r) exp(-r) = -6 dk/d(r²), which has no singularity at r = 0. The work is done in blocks of
+    rows that stay in the cache.
+
+    Parameters
+    ----------
+    squared : array (a, b)
+        Overwritten by the kernel.
+    slope : array (a, b), optional
+        Where to put t.
+    lower : bool
+        For a square matrix: compute the lower triangle only, and leave junk elsewhere.
     """
-    np.maximum(squared, 0.0, out=squared)
-    r = np.sqrt(squared)
-    decay = np.exp(-r)
-    r += 1.0
-    r *= decay  # t
-    decay *= squared
-    decay *= 1 / 3
-    decay += r
-    return decay, r
-
-
-def squared_distances(left: FloatArray, right: FloatArray) -> FloatArray:
-    """Return squared distances (a, b) between rows that were widened by :func:`query` and :func:`data`."""
-    product: FloatArray = left @ right.T
-    return product
+    slope = np.empty_like(squared) if slope is None else slope
+    height = _height(squared.shape[1], lower)
+    for top in range(0, len(squared), height):
+        bottom = top + height
+        width = min(bottom, squared.shape[1]) if lower else squared.shape[1]
+        k, t = squared[top:bottom, :width], slope[top:bottom, :width]
+        np.maximum(k, 0.0, out=k)
+        np.sqrt(k, out=t)
+        decay = np.negative(t)
+        np.exp(decay, out=decay)
+        t += 1.0
+        t *= decay
+        decay *= 1 / 3
+        k *= decay
+        k += t
+    return squared, slope
 
 
 def data(Z: FloatArray) -> FloatArray:
@@ -107,3 +123,17 @@ def query(Z: FloatArray) -> FloatArray:
     np.einsum("np,np->n", Z, Z, out=wide[:, -2])
     wide[:, -1] = 1.0
     return wide
+
+
+def multiply_lower(left: FloatArray, right: FloatArray) -> None:
+    """Multiply the lower triangle of a square matrix by another's, elementwise and in place."""
+    height = _height(len(left), lower=True)
+    for top in range(0, len(left), height):
+        block = left[top : top + height, : top + height]
+        block *= right[top : top + height, : top + height]
+
+
+def _height(columns: int, lower: bool) -> int:
+    """Rows of a block: few enough to stay in the cache and, in a triangle, to skip most of the rest."""
+    most = max(16, _BLOCK // max(columns, 1))
+    return min(most, max(24, columns // 5)) if lower else most

@@ -1,8 +1,8 @@
 """The nine laws of a strategy as tests: inherit the class, name your strategy, run pytest.
 
-    class TestMine(StrategyContract):
-        def make(self):
-            return MyStrategy()
+class TestMine(StrategyContract):
+    def make(self):
+        return MyStrategy()
 """
 
 import copy
@@ -95,7 +95,12 @@ class StrategyContract:
         study = self._run(self.mixed_space(), self.n_trials)
         finished = study._record.finished
         rng = np.random.default_rng(0)
-        for cuts in ([], [1, 2, 3], sorted(rng.choice(len(finished), 5, replace=False)), range(len(finished))):
+        for cuts in (
+            [],
+            [1, 2, 3],
+            sorted(rng.choice(len(finished), 5, replace=False)),
+            range(len(finished)),
+        ):
             state = study.strategy.init(study.spec, study._key)
             for chunk in np.split(np.array(finished), list(cuts)):
                 state = study.strategy.tell(state, study.history.rows(chunk), study._key)
@@ -190,7 +195,9 @@ class StrategyContract:
     def test_law_9_sees_no_clock_no_file_no_logger(self) -> None:
         """Ask and tell use no clock, no file and no logger."""
         study = self._run(self.mixed_space(), self.n_trials)
-        study.strategy.ask(study._folded_state(), study.history, Request(2), study._key)  # loads modules and tables
+        study.strategy.ask(
+            study._folded_state(), study.history, Request(2), study._key
+        )  # loads modules and tables
         finished = study.history.rows(study._record.finished)
         with _blind():
             state = study.strategy.init(study.spec, study._key)
@@ -201,7 +208,9 @@ class StrategyContract:
     # -- how they are driven ----------------------------------------------------------------------
 
     def _study(self, space: Space, seed: int = 0) -> Study:
-        return Study(space, Objective("loss", noise=0), strategy=self.make(), storage=MemoryJournal(), seed=seed)
+        return Study(
+            space, Objective("loss", noise=0), strategy=self.make(), storage=MemoryJournal(), seed=seed
+        )
 
     def _run(self, space: Space, n: int, seed: int = 0) -> Study:
         """Ask and tell n trials, some failing, some abandoned, some in pairs and told the other way round."""
@@ -261,7 +270,11 @@ def _is_equal(left: Any, right: Any) -> bool:
     if isinstance(left, np.ndarray):
         return isinstance(right, np.ndarray) and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
     if isinstance(left, dict):
-        return isinstance(right, dict) and left.keys() == right.keys() and all(_is_equal(left[k], right[k]) for k in left)
+        return (
+            isinstance(right, dict)
+            and left.keys() == right.keys()
+            and all(_is_equal(left[k], right[k]) for k in left)
+        )
     if isinstance(left, (list, tuple)):
         return len(left) == len(right) and all(map(_is_equal, left, right))
     if hasattr(left, "__dataclass_fields__"):

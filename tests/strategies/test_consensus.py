@@ -16,7 +16,9 @@ def test_weights_have_the_effective_sample_size():
         assert weights.sum() == pytest.approx(1)
         assert 1 / np.sum(weights**2) == pytest.approx(share * 200, rel=1e-3)
         alpha = -np.polyfit(values, np.log(weights), 1)[0]  # log w is linear in f with slope -alpha
-        np.testing.assert_allclose(np.log(weights), np.log(weights).max() - alpha * (values - values.min()), atol=1e-8)
+        np.testing.assert_allclose(
+            np.log(weights), np.log(weights).max() - alpha * (values - values.min()), atol=1e-8
+        )
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12, 1e300])
@@ -31,11 +33,15 @@ def test_weights_of_odd_values():
     weights = _weights(np.array([1.0, np.inf, 2.0, 3.0]), 0.5)
     assert weights[1] == 0
     assert weights[0] > weights[2] > weights[3] > 0
-    np.testing.assert_allclose(_weights(np.array([-1.7e308, 1.7e308, 0.0]), 0.5), _weights(np.array([-1, 1, 0.0]), 0.5))
+    np.testing.assert_allclose(
+        _weights(np.array([-1.7e308, 1.7e308, 0.0]), 0.5), _weights(np.array([-1, 1, 0.0]), 0.5)
+    )
 
 
 def test_reflection():
-    np.testing.assert_allclose(_reflect(np.array([0.3, -0.2, 1.1, 2.4, -1.3])), [0.3, 0.2, 0.9, 0.4, 0.7], atol=1e-15)
+    np.testing.assert_allclose(
+        _reflect(np.array([0.3, -0.2, 1.1, 2.4, -1.3])), [0.3, 0.2, 0.9, 0.4, 0.7], atol=1e-15
+    )
 
 
 def test_one_generation_is_one_euler_maruyama_step():
@@ -104,7 +110,9 @@ def test_integers_and_noise_free_grids():
     assert len(seen) == 100
 
 
-@pytest.mark.parametrize("options", [{"n_particles": 1}, {"drift": 0}, {"noise": -1}, {"dt": 0}, {"dt": 2}, {"share": 0}])
+@pytest.mark.parametrize(
+    "options", [{"n_particles": 1}, {"drift": 0}, {"noise": -1}, {"dt": 0}, {"dt": 2}, {"share": 0}]
+)
 def test_malformed_settings(options):
     with pytest.raises(SpaceError, match=next(iter(options))):
         ConsensusBasedOptimization(**options)

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 from scipy.stats import qmc
 
-from bbopt import Categorical, Grid, Integer, LatinHypercube, Objective, Random, Real, Sobol, Space, SpaceError
-from bbopt import SpaceExhausted, Study
+from bbopt import (
+    Categorical,
+    Grid,
+    Integer,
+    LatinHypercube,
+    Objective,
+    Random,
+    Real,
+    Sobol,
+    Space,
+    SpaceError,
+    SpaceExhausted,
+    Study,
+)
 from bbopt.rng import Key
 from bbopt.strategies import sobol as module
 from bbopt.strategies.sobol import sobol
@@ -60,7 +72,9 @@ def test_latin_hypercubes_are_stratified():
     study = Study(CUBE, strategy=LatinHypercube(10), seed=0)
     X = study.ask_block(30).X
     for cube in np.split(X, 3):
-        np.testing.assert_array_equal(np.sort(np.floor(cube * 10), axis=0), np.repeat(np.arange(10)[:, None], 3, 1))
+        np.testing.assert_array_equal(
+            np.sort(np.floor(cube * 10), axis=0), np.repeat(np.arange(10)[:, None], 3, 1)
+        )
     assert not np.array_equal(X[:10], X[10:20])
 
 
@@ -98,7 +112,9 @@ def test_a_grid_visits_all_parts_early():
 
 
 def test_grids_with_fixed_values_and_after():
-    study = Study(Space([Integer("i", 0, 3), Integer("j", 0, 3)]), Objective(noise=0), strategy="grid", seed=0)
+    study = Study(
+        Space([Integer("i", 0, 3), Integer("j", 0, 3)]), Objective(noise=0), strategy="grid", seed=0
+    )
     fixed = study.ask(4, fixed={"i": 2})
     assert sorted(t.params["j"] for t in fixed) == [0, 1, 2, 3]
     with pytest.raises(SpaceExhausted):

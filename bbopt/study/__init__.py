@@ -1,0 +1,1 @@
+"""The study, its journal, and the loop that runs it."""

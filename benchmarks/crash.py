@@ -1,0 +1,60 @@
+"""Evaluations wasted in a crash region of 15% of the space around the path to the optimum, 80 evaluations.
+
+The region is a drop whose point is the optimum and whose ball lies about the centre of the space
+(``problems.crash_region``); every method tells a crash the way its library means it: ``study.fail``,
+and ``TrialState.FAIL``. Required of bbopt: at most 10 of 80 evaluations wasted, in the median on every
+problem.
+"""
+
+import common
+import numpy as np
+from bbopt import problems
+from methods import best, optimize
+
+CASES = {
+    "branin": lambda: problems.branin(),
+    "hartmann6": lambda: problems.hartmann(6),
+    "levy4": lambda: problems.levy(4, bounds=(-10.0, 5.0)),
+    "rosenbrock2": lambda: problems.rosenbrock(2),
+}
+METHODS = ("bbopt", "Optuna GP", "Optuna TPE", "random")
+BUDGET = 80
+ALLOWED = 10
+
+
+def main():
+    """Print and save the table."""
+    parser = common.arguments(__doc__, "crash")
+    parser.add_argument("--seeds", type=int, default=10)
+    options = parser.parse_args()
+    common.pin()
+    seeds = range(2 if options.quick else options.seeds)
+    settings = {
+        "versions": common.versions("bbopt", "numpy", "scipy", "optuna", "torch"),
+        "threads": "1",
+        "budget": BUDGET,
+        "seeds": len(seeds),
+        "region": "15% of the volume, from the centre of the space to the nearest optimum",
+    }
+    print(__doc__)
+    common.describe(settings)
+    results, rows = {}, []
+    for name, make in CASES.items():
+        problem = problems.Failing(make(), problems.crash_region(make()))
+        for method in METHODS:
+            runs = [optimize(method, problem, BUDGET, seed) for seed in seeds]
+            wasted = [sum(value is None for value in run) for run in runs]
+            regrets = [problem.regret(best(run)) for run in runs]
+            verdict = ("yes" if np.median(wasted) <= ALLOWED else "NO") if method == "bbopt" else ""
+            median = f"{np.median(wasted):.0f}"
+            rows.append([name, method, median, max(wasted), f"{np.median(regrets):.2g}", f"{max(regrets):.2g}", verdict])
+            results.setdefault(name, {})[method] = {"wasted": wasted, "regrets": regrets}
+            print(f"{name} {method}: wasted {median}, regret {np.median(regrets):.2g}", flush=True)
+    print()
+    header = ["problem", "method", "wasted", "most", "regret", "worst", "reached"]
+    common.table(header, rows)
+    common.save(options, settings, results)
+
+
+if __name__ == "__main__":
+    main()

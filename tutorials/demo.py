@@ -1,0 +1,289 @@
+"""The main job of bbopt, as `make demo` shows it: tune a real model, be killed, lose nothing.
+
+Choose one of five scikit-learn models and its settings for reading handwritten digits. The tuning is
+killed halfway, reopened and finished; then default settings and random search get the same chance.
+Everything is kept in demo-out/, so a second run only shows the results.
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from bbopt import JournalError, Status, Study, Trial
+from bbopt.problems import EvaluationFailed, tune
+
+PROBLEM = tune("cash-digits")  # what is tuned: problem(params) -> share of digits read wrongly
+METHODS = {"auto": "bbopt", "random": "random search"}
+PAUSE = 5.0  # a longer gap between two trials, in seconds, was a break between two processes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--budget", type=int, default=60, help="trials a study (default 60)")
+    parser.add_argument("--seeds", type=int, default=5, help="studies a method (default 5)")
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder (default demo-out)")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    introduce(options)
+    try:
+        tune_and_survive(options.out / "tuning.db", options.budget)
+        studies = compare(options)
+        losses_of_defaults = defaults(options.out / "defaults.json")
+    except KeyboardInterrupt:
+        sys.exit(f"\n\nStopped. What was told is in {options.out}/; run the demo again and it goes on from there.")
+    show_best(studies["auto"][0])
+    show_comparison(studies, losses_of_defaults)
+    show_seconds(studies)
+    plot(studies, losses_of_defaults, options.out / "convergence.png")
+    say(f"\nPlot: {options.out / 'convergence.png'}.   To start anew: rm -r {options.out}")
+
+
+# --- the job: this is all that a user writes ----------------------------------------------------------
+
+
+def search(path: Path, strategy: str, seed: int, budget: int, is_shown: bool = False) -> None:
+    """Ask, evaluate, tell, until `budget` trials have ended. Run again, it goes on where it was."""
+    study = Study(PROBLEM.spec.space, "loss", strategy=strategy, storage=path, seed=seed)
+    while n_ended(study) < budget:
+        trial = study.ask(worker="demo")  # a worker that comes back gets its unfinished trial first
+        start = time.perf_counter()
+        try:
+            loss = PROBLEM(trial.params)
+        except EvaluationFailed as error:
+            trial = study.fail(trial, str(error), cost=time.perf_counter() - start)
+        else:
+            trial = study.tell(trial, loss, cost=time.perf_counter() - start)
+        if is_shown:
+            show_progress(study, trial)
+    study.close()
+
+
+# --- killed and reopened ------------------------------------------------------------------------------
+
+
+def tune_and_survive(path: Path, budget: int) -> None:
+    """Tune in a child process, kill it midway, reopen its journal and finish here."""
+    if not path.exists():
+        say("[1] Tuning, in a process of its own that will be killed without warning\n")
+        show_progress_header()
+        child = multiprocessing.get_context("spawn").Process(target=child_search, args=(path, budget))
+        child.start()
+        kill_midway(child, path, after=int(0.45 * budget))
+        say(f"\n    Process {child.pid} is dead: SIGKILL. It had no chance to save anything.\n")
+    study = Study.open(path)
+    n, pending = n_ended(study), study.pending
+    study.close()
+    if n >= budget:
+        say(f"The finished tuning was found in {path}: nothing is run again.")
+        return
+    say(f"[2] Reopening {path}\n")
+    say(f"    {n} trials told, {len(pending)} pending. Every result that was told is there.")
+    for trial in pending:
+        say(f"    Trial {trial.number} ({describe(trial)})")
+        say("    was under way: it is taken up again.")
+    say()
+    show_progress_header()
+    search(path, "auto", 0, budget, is_shown=True)
+    study = Study.open(path)
+    numbers = [trial.number for trial in study.trials if trial.status in (Status.COMPLETE, Status.FAILED)]
+    study.close()
+    if numbers == list(range(budget)):
+        say(f"\n    Trials 0 to {budget - 1}: each is there once, with a result. None was lost.\n")
+
+
+def child_search(path: Path, budget: int) -> None:
+    """What the child process runs."""
+    try:
+        search(path, "auto", 0, budget, is_shown=True)
+    except KeyboardInterrupt:  # Ctrl-C reaches parent and child: the parent says what there is to say
+        sys.exit(130)
+
+
+def kill_midway(child: "multiprocessing.process.BaseProcess", path: Path, after: int) -> None:
+    """Watch the journal from outside; kill the child while it evaluates, once `after` results are told."""
+    watched = None
+    while child.is_alive():
+        try:
+            watched = watched or Study.open(path)
+        except JournalError:  # the child has not created it yet
+            pass
+        else:
+            if n_ended(watched) >= after and watched.pending:
+                child.kill()
+        time.sleep(0.02)
+    child.join()
+    if watched is None:
+        sys.exit("The tuning process ended before it began; its message is above.")
+    watched.close()
+
+
+# --- what else scores ---------------------------------------------------------------------------------
+
+
+def compare(options: argparse.Namespace) -> dict[str, list[Study]]:
+    """Run both methods with the same budget and seeds; return the studies, bbopt's first the one above."""
+    folder = options.out / "comparison"
+    folder.mkdir(exist_ok=True)
+    paths = {(m, k): folder / f"{m}-{k}.db" for m in METHODS for k in range(options.seeds)}
+    paths["auto", 0] = options.out / "tuning.db"
+    missing = [key for key, path in paths.items() if not is_finished(path, options.budget)]
+    if missing:
+        say(f"[3] The same {options.budget} trials for random search; {options.seeds} seeds each, two at a time\n")
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+            jobs = {pool.submit(search, paths[key], *key, options.budget): key for key in missing}
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    method, seed = jobs[job]
+                    loss = Study.open(paths[method, seed]).best(by="observed").value
+                    say(f"    {METHODS[method]:<14} seed {seed}   best error {loss:.3f}")
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                raise
+        say()
+    return {m: [Study.open(paths[m, k]) for k in range(options.seeds)] for m in METHODS}
+
+
+def is_finished(path: Path, budget: int) -> bool:
+    return path.exists() and n_ended(Study.open(path)) >= budget
+
+
+def defaults(path: Path) -> dict[str, float]:
+    """Return the error of each model with scikit-learn's default settings, best first."""
+    if not path.exists():
+        path.write_text(json.dumps(PROBLEM.defaults()))
+    losses = json.loads(path.read_text())
+    return dict(sorted(losses.items(), key=lambda item: item[1]))
+
+
+# --- what is printed ----------------------------------------------------------------------------------
+
+
+def say(line: str = "") -> None:
+    print(line, flush=True)  # at once, also into a pipe: the child may be killed at any moment
+
+
+def introduce(options: argparse.Namespace) -> None:
+    space = PROBLEM.spec.space
+    n_conditional = sum(bool(parameter.when) for parameter in space.parameters)
+    say("Tuning a reader of handwritten digits\n")
+    say("    data      500 images of scikit-learn's digits, 3-fold cross-validation")
+    say(f"    space     {len(PROBLEM.models)} models: {', '.join(PROBLEM.models)}")
+    say(f"              {len(space.parameters)} parameters, {n_conditional} of them conditional")
+    say("    loss      share of images read wrongly")
+    say(f"    budget    {options.budget} trials, journal in {options.out / 'tuning.db'}\n")
+
+
+def show_progress_header() -> None:
+    say("    trial   model         error    best so far")
+
+
+def show_progress(study: Study, trial: Trial) -> None:
+    """Show a trial that is better than all before, and every tenth."""
+    is_better = trial.value is not None and best_so_far(study)[trial.number] < min(
+        best_so_far(study)[: trial.number], default=np.inf
+    )
+    if is_better or trial.number % 10 == 9:
+        error = "failed" if trial.value is None else f"{trial.value:.3f}"
+        mark = "  <" if is_better else ""
+        best = best_so_far(study)[trial.number]
+        say(f"    {trial.number:>5}   {trial.params['model']:<10}  {error:>7}    {best:>11.3f}{mark}")
+
+
+def show_best(study: Study) -> None:
+    complete = sorted((t for t in study.trials if t.value is not None), key=lambda t: (t.value, t.number))
+    say("The best trials\n")
+    say("    trial   error   model and settings")
+    for trial in complete[:5]:
+        say(f"    {trial.number:>5}   {trial.value:.3f}   {describe(trial)}")
+
+
+def show_comparison(studies: dict[str, list[Study]], losses_of_defaults: dict[str, float]) -> None:
+    n, seeds = n_ended(studies["auto"][0]), len(studies["auto"])
+    say(f"\nThe error after {n} trials              median of {seeds} seeds   lowest   highest\n")
+    for method, name in METHODS.items():
+        final = [best_so_far(study)[-1] for study in studies[method]]
+        say(f"    {name:<34} {median(final):>16.3f} {min(final):>8.3f} {max(final):>9.3f}")
+    say()
+    for model, loss in losses_of_defaults.items():
+        say(f"    {f'{model}, default settings':<34} {loss:>16.3f}")
+
+
+def show_seconds(studies: dict[str, list[Study]]) -> None:
+    say("\nSeconds a study, median              asking   evaluating\n")
+    for method, name in METHODS.items():
+        asking = median(seconds_asking(study) for study in studies[method])
+        evaluating = median(float(np.nansum(study.history.cost)) for study in studies[method])
+        say(f"    {name:<28} {asking:>10.1f} {evaluating:>12.1f}")
+
+
+def describe(trial: Trial) -> str:
+    """Return "svm: C=12.3, kernel=rbf" from params such as {"model": "svm", "svm__C": 12.3, ...}."""
+    params = dict(trial.params)
+    model = params.pop("model")
+    settings = (f"{name.partition('__')[2]}={value:.3g}" if isinstance(value, float) else f"{name.partition('__')[2]}={value}" for name, value in params.items())
+    return f"{model}: {', '.join(settings)}"
+
+
+# --- what is read from the studies --------------------------------------------------------------------
+
+
+def n_ended(study: Study) -> int:
+    """Return how many trials have a result or failed."""
+    return len(study.trials) - len(study.pending)
+
+
+def best_so_far(study: Study) -> list[float]:
+    """Return the lowest error after each trial; failed ones change nothing."""
+    values = [np.inf if trial.value is None else trial.value for trial in study.trials]
+    return np.minimum.accumulate(values).tolist()
+
+
+def seconds_asking(study: Study) -> float:
+    """Return the time from each result to the next trial: proposing it, and writing both to disk."""
+    trials = list(study.trials)
+    gaps = [after.asked - before.told for before, after in zip(trials, trials[1:], strict=False)]
+    return sum(gap for gap in gaps if gap < PAUSE)
+
+
+# --- the plot -----------------------------------------------------------------------------------------
+
+
+def plot(studies: dict[str, list[Study]], losses_of_defaults: dict[str, float], path: Path) -> None:
+    """Save the best error so far of every study, medians in bold, defaults as lines."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    colors = {"auto": "#1b6ca8", "random": "#d9822b"}
+    for method, name in METHODS.items():
+        traces = 100 * np.array([best_so_far(study) for study in studies[method]])
+        x = np.arange(1, traces.shape[1] + 1)
+        axes.step(x, traces.T, where="post", color=colors[method], alpha=0.25, linewidth=1)
+        label = f"{name}, median of {len(traces)} seeds"
+        axes.step(x, np.median(traces, axis=0), where="post", color=colors[method], linewidth=2.4, label=label)
+    for model, loss in losses_of_defaults.items():
+        axes.axhline(100 * loss, color="0.6", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+        axes.annotate(model, (1.01, 100 * loss), xycoords=("axes fraction", "data"), va="center", color="0.4", size=9)
+    axes.annotate("default\nsettings", (1.01, 1.0), xycoords="axes fraction", va="top", color="0.4", size=9)
+    axes.set(xlim=(1, traces.shape[1]), ylim=(3.8, 25), yscale="log")
+    axes.set_yticks([4, 5, 6, 8, 10, 15, 20], [f"{tick} %" for tick in (4, 5, 6, 8, 10, 15, 20)])
+    axes.minorticks_off()
+    axes.set(xlabel="trials", title="Digits read wrongly by the best model so far")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
