@@ -96,7 +96,10 @@ def botorch_logei(n, d, asks):
             best = Peer(model, best_f=y.max())
             x, _ = optimize_acqf(best, bounds, q=1, num_restarts=20, raw_samples=512)
             times.append(time.perf_counter() - start)
-            X, y = torch.cat([X, x]), torch.cat([y, torch.tensor([[-objective(x[0].numpy())]], dtype=torch.double)])
+            X, y = (
+                torch.cat([X, x]),
+                torch.cat([y, torch.tensor([[-objective(x[0].numpy())]], dtype=torch.double)]),
+            )
     return np.array(times)
 
 

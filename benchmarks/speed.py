@@ -33,7 +33,7 @@ _BURN = "while True: sum(i * i for i in range(1000))"
 
 def learned(problem):
     """Return the problem's specification with noise that is to be learnt."""
-    return Spec(problem.spec.space, Objective("value"))
+    return Spec(problem.spec.space, (Objective("value"),))
 
 
 def known_results(problem, n):

@@ -98,7 +98,10 @@ def fuzz(table: Table, store: str, problem: str, tells: int, seed: int) -> None:
     for start in range(0, tells, LIFE):
         with scratch() as directory:
             path = {"memory": None, "jsonl": directory / "s.jsonl", "sqlite": directory / "s.db"}[store]
-            problems |= dict.fromkeys(_life(rng, path, problem, min(LIFE, tells - start), counts))
+            try:
+                problems |= dict.fromkeys(_life(rng, path, problem, min(LIFE, tells - start), counts))
+            except Exception as error:
+                problems[f"the study is unusable: {type(error).__name__}: {error}"] = None
     total = sum(counts.values())
     row = [counts[word] for word in ("complete", "failed", "nothing new", "refused")]
     table.row(store, problem.ljust(14), total, *row, problems=list(problems)[:20])

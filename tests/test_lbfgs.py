@@ -45,7 +45,10 @@ def test_respects_bounds_and_held_coordinates():
     assert np.all(X >= lower)
     assert np.all(X <= upper)
     reference = minimize(
-        lambda x: tuple(v[0] for v in rosenbrock(x[None])), [0.4, 0.25, 0.1], jac=True, bounds=list(zip(lower, upper))
+        lambda x: tuple(v[0] for v in rosenbrock(x[None])),
+        [0.4, 0.25, 0.1],
+        jac=True,
+        bounds=list(zip(lower, upper)),
     )
     np.testing.assert_allclose(f, reference.fun, rtol=1e-5)
 

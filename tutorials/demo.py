@@ -10,7 +10,10 @@ import json
 import multiprocessing
 import sys
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -20,6 +23,7 @@ from bbopt import JournalError, Status, Study, Trial
 from bbopt.problems import EvaluationFailed, tune
 
 PROBLEM = tune("cash-digits")  # what is tuned: problem(params) -> share of digits read wrongly
+Show = Callable[[Study, Trial], None]
 METHODS = {"auto": "bbopt", "random": "random search"}
 PAUSE = 5.0  # a longer gap between two trials, in seconds, was a break between two processes
 
@@ -27,7 +31,7 @@ PAUSE = 5.0  # a longer gap between two trials, in seconds, was a break between 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", type=int, default=60, help="trials a study (default 60)")
-    parser.add_argument("--seeds", type=int, default=5, help="studies a method (default 5)")
+    parser.add_argument("--seeds", type=int, default=3, help="studies a method (default 3)")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder (default demo-out)")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -37,18 +41,21 @@ def main() -> None:
         studies = compare(options)
         losses_of_defaults = defaults(options.out / "defaults.json")
     except KeyboardInterrupt:
-        sys.exit(f"\n\nStopped. What was told is in {options.out}/; run the demo again and it goes on from there.")
+        sys.exit(
+            f"\n\nStopped. What was told is in {options.out}/; run the demo again and it goes on from there."
+        )
+    traces = {m: np.array([best_so_far(s)[: options.budget] for s in studies[m]]) for m in METHODS}
     show_best(studies["auto"][0])
-    show_comparison(studies, losses_of_defaults)
+    show_comparison(traces, losses_of_defaults)
     show_seconds(studies)
-    plot(studies, losses_of_defaults, options.out / "convergence.png")
+    plot(traces, losses_of_defaults, options.out / "convergence.png")
     say(f"\nPlot: {options.out / 'convergence.png'}.   To start anew: rm -r {options.out}")
 
 
 # --- the job: this is all that a user writes ----------------------------------------------------------
 
 
-def search(path: Path, strategy: str, seed: int, budget: int, is_shown: bool = False) -> None:
+def search(path: Path, strategy: str, seed: int, budget: int, show: Show | None = None) -> None:
     """Ask, evaluate, tell, until `budget` trials have ended. Run again, it goes on where it was."""
     study = Study(PROBLEM.spec.space, "loss", strategy=strategy, storage=path, seed=seed)
     while n_ended(study) < budget:
@@ -60,8 +67,8 @@ def search(path: Path, strategy: str, seed: int, budget: int, is_shown: bool = F
             trial = study.fail(trial, str(error), cost=time.perf_counter() - start)
         else:
             trial = study.tell(trial, loss, cost=time.perf_counter() - start)
-        if is_shown:
-            show_progress(study, trial)
+        if show is not None:
+            show(study, trial)
     study.close()
 
 
@@ -71,29 +78,28 @@ def search(path: Path, strategy: str, seed: int, budget: int, is_shown: bool = F
 def tune_and_survive(path: Path, budget: int) -> None:
     """Tune in a child process, kill it midway, reopen its journal and finish here."""
     if not path.exists():
-        say("[1] Tuning, in a process of its own that will be killed without warning\n")
+        say("Tuning, in a process of its own that will be killed without warning\n")
         show_progress_header()
         child = multiprocessing.get_context("spawn").Process(target=child_search, args=(path, budget))
         child.start()
         kill_midway(child, path, after=int(0.45 * budget))
         say(f"\n    Process {child.pid} is dead: SIGKILL. It had no chance to save anything.\n")
-    study = Study.open(path)
-    n, pending = n_ended(study), study.pending
-    study.close()
+    with Study.open(path) as study:
+        n, pending = n_ended(study), study.pending
     if n >= budget:
-        say(f"The finished tuning was found in {path}: nothing is run again.")
+        say(f"The finished tuning was found in {path}: nothing is run again.\n")
         return
-    say(f"[2] Reopening {path}\n")
+    say(f"Reopening {path}\n")
     say(f"    {n} trials told, {len(pending)} pending. Every result that was told is there.")
     for trial in pending:
         say(f"    Trial {trial.number} ({describe(trial)})")
         say("    was under way: it is taken up again.")
     say()
     show_progress_header()
-    search(path, "auto", 0, budget, is_shown=True)
-    study = Study.open(path)
-    numbers = [trial.number for trial in study.trials if trial.status in (Status.COMPLETE, Status.FAILED)]
-    study.close()
+    resumed = [trial.number for trial in pending]
+    search(path, "auto", 0, budget, show=partial(show_progress, resumed=resumed))
+    with Study.open(path) as study:
+        numbers = [trial.number for trial in study.trials if trial.status in (Status.COMPLETE, Status.FAILED)]
     if numbers == list(range(budget)):
         say(f"\n    Trials 0 to {budget - 1}: each is there once, with a result. None was lost.\n")
 
@@ -101,7 +107,7 @@ def tune_and_survive(path: Path, budget: int) -> None:
 def child_search(path: Path, budget: int) -> None:
     """What the child process runs."""
     try:
-        search(path, "auto", 0, budget, is_shown=True)
+        search(path, "auto", 0, budget, show=show_progress)
     except KeyboardInterrupt:  # Ctrl-C reaches parent and child: the parent says what there is to say
         sys.exit(130)
 
@@ -135,14 +141,17 @@ def compare(options: argparse.Namespace) -> dict[str, list[Study]]:
     paths["auto", 0] = options.out / "tuning.db"
     missing = [key for key, path in paths.items() if not is_finished(path, options.budget)]
     if missing:
-        say(f"[3] The same {options.budget} trials for random search; {options.seeds} seeds each, two at a time\n")
+        say(
+            f"The same {options.budget} trials for random search, {options.seeds} seeds each, two at a time\n"
+        )
         with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
             jobs = {pool.submit(search, paths[key], *key, options.budget): key for key in missing}
             try:
                 for job in as_completed(jobs):
                     job.result()
                     method, seed = jobs[job]
-                    loss = Study.open(paths[method, seed]).best(by="observed").value
+                    with Study.open(paths[method, seed]) as study:
+                        loss = study.best(by="observed").value
                     say(f"    {METHODS[method]:<14} seed {seed}   best error {loss:.3f}")
             except KeyboardInterrupt:
                 pool.shutdown(cancel_futures=True)
@@ -152,7 +161,10 @@ def compare(options: argparse.Namespace) -> dict[str, list[Study]]:
 
 
 def is_finished(path: Path, budget: int) -> bool:
-    return path.exists() and n_ended(Study.open(path)) >= budget
+    if not path.exists():
+        return False
+    with Study.open(path) as study:
+        return n_ended(study) >= budget
 
 
 def defaults(path: Path) -> dict[str, float]:
@@ -185,16 +197,15 @@ def show_progress_header() -> None:
     say("    trial   model         error    best so far")
 
 
-def show_progress(study: Study, trial: Trial) -> None:
-    """Show a trial that is better than all before, and every tenth."""
-    is_better = trial.value is not None and best_so_far(study)[trial.number] < min(
-        best_so_far(study)[: trial.number], default=np.inf
-    )
-    if is_better or trial.number % 10 == 9:
+def show_progress(study: Study, trial: Trial, resumed: Sequence[int] = ()) -> None:
+    """Show a trial that is better than all before, every tenth, and what was taken up again."""
+    best = best_so_far(study)[: trial.number + 1]
+    is_better = best[-1] < min(best[:-1], default=np.inf)
+    if is_better or trial.number % 10 == 9 or trial.number in resumed:
         error = "failed" if trial.value is None else f"{trial.value:.3f}"
-        mark = "  <" if is_better else ""
-        best = best_so_far(study)[trial.number]
-        say(f"    {trial.number:>5}   {trial.params['model']:<10}  {error:>7}    {best:>11.3f}{mark}")
+        note = "taken up again" if trial.number in resumed else "better" if is_better else ""
+        line = f"    {trial.number:>5}   {trial.params['model']:<10} {error:>8} {best[-1]:>13.3f}   {note}"
+        say(line.rstrip())
 
 
 def show_best(study: Study) -> None:
@@ -205,30 +216,33 @@ def show_best(study: Study) -> None:
         say(f"    {trial.number:>5}   {trial.value:.3f}   {describe(trial)}")
 
 
-def show_comparison(studies: dict[str, list[Study]], losses_of_defaults: dict[str, float]) -> None:
-    n, seeds = n_ended(studies["auto"][0]), len(studies["auto"])
-    say(f"\nThe error after {n} trials              median of {seeds} seeds   lowest   highest\n")
+def show_comparison(traces: dict[str, np.ndarray], losses_of_defaults: dict[str, float]) -> None:
+    n_seeds, n = traces["auto"].shape
+    say(f"\nThe error after {n} trials       median of {n_seeds} seeds   lowest   highest\n")
     for method, name in METHODS.items():
-        final = [best_so_far(study)[-1] for study in studies[method]]
-        say(f"    {name:<34} {median(final):>16.3f} {min(final):>8.3f} {max(final):>9.3f}")
+        final = traces[method][:, -1]
+        say(f"    {name:<27} {np.median(final):>16.3f} {final.min():>8.3f} {final.max():>9.3f}")
     say()
     for model, loss in losses_of_defaults.items():
-        say(f"    {f'{model}, default settings':<34} {loss:>16.3f}")
+        say(f"    {f'{model}, default settings':<27} {loss:>16.3f}")
 
 
 def show_seconds(studies: dict[str, list[Study]]) -> None:
-    say("\nSeconds a study, median              asking   evaluating\n")
+    say("\nSeconds a study, median               asking   evaluating\n")
     for method, name in METHODS.items():
         asking = median(seconds_asking(study) for study in studies[method])
         evaluating = median(float(np.nansum(study.history.cost)) for study in studies[method])
-        say(f"    {name:<28} {asking:>10.1f} {evaluating:>12.1f}")
+        say(f"    {name:<29} {asking:>10.1f} {evaluating:>12.1f}")
 
 
 def describe(trial: Trial) -> str:
     """Return "svm: C=12.3, kernel=rbf" from params such as {"model": "svm", "svm__C": 12.3, ...}."""
-    params = dict(trial.params)
-    model = params.pop("model")
-    settings = (f"{name.partition('__')[2]}={value:.3g}" if isinstance(value, float) else f"{name.partition('__')[2]}={value}" for name, value in params.items())
+    model = trial.params["model"]
+    settings = []
+    for name, value in trial.params.items():
+        if name != "model":
+            shown = f"{value:.3g}" if isinstance(value, float) else value
+            settings.append(f"{name.removeprefix(f'{model}__')}={shown}")
     return f"{model}: {', '.join(settings)}"
 
 
@@ -249,14 +263,14 @@ def best_so_far(study: Study) -> list[float]:
 def seconds_asking(study: Study) -> float:
     """Return the time from each result to the next trial: proposing it, and writing both to disk."""
     trials = list(study.trials)
-    gaps = [after.asked - before.told for before, after in zip(trials, trials[1:], strict=False)]
+    gaps = [after.asked - before.told for before, after in pairwise(trials)]
     return sum(gap for gap in gaps if gap < PAUSE)
 
 
 # --- the plot -----------------------------------------------------------------------------------------
 
 
-def plot(studies: dict[str, list[Study]], losses_of_defaults: dict[str, float], path: Path) -> None:
+def plot(traces: dict[str, np.ndarray], losses_of_defaults: dict[str, float], path: Path) -> None:
     """Save the best error so far of every study, medians in bold, defaults as lines."""
     import matplotlib
 
@@ -267,22 +281,31 @@ def plot(studies: dict[str, list[Study]], losses_of_defaults: dict[str, float], 
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     colors = {"auto": "#1b6ca8", "random": "#d9822b"}
     for method, name in METHODS.items():
-        traces = 100 * np.array([best_so_far(study) for study in studies[method]])
-        x = np.arange(1, traces.shape[1] + 1)
-        axes.step(x, traces.T, where="post", color=colors[method], alpha=0.25, linewidth=1)
-        label = f"{name}, median of {len(traces)} seeds"
-        axes.step(x, np.median(traces, axis=0), where="post", color=colors[method], linewidth=2.4, label=label)
-    for model, loss in losses_of_defaults.items():
-        axes.axhline(100 * loss, color="0.6", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
-        axes.annotate(model, (1.01, 100 * loss), xycoords=("axes fraction", "data"), va="center", color="0.4", size=9)
-    axes.annotate("default\nsettings", (1.01, 1.0), xycoords="axes fraction", va="top", color="0.4", size=9)
-    axes.set(xlim=(1, traces.shape[1]), ylim=(3.8, 25), yscale="log")
+        steps = 100 * np.hstack([traces[method], traces[method][:, -1:]])  # the last step, too, has a width
+        x = np.arange(1, steps.shape[1] + 1)
+        label = f"{name}: {len(steps)} seeds, their median in bold"
+        axes.step(x, steps.T, where="post", color=colors[method], alpha=0.35, linewidth=1)
+        axes.step(x, np.median(steps, axis=0), where="post", color=colors[method], linewidth=2.6, label=label)
+    for loss in losses_of_defaults.values():
+        axes.axhline(100 * loss, color="0.7", linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+    note = {"xycoords": ("axes fraction", "data"), "va": "center", "color": "0.4", "size": 9}
+    for model, height in spread(losses_of_defaults).items():
+        axes.annotate(f"{model}, defaults", (1.01, 100 * height), **note)
+    axes.set(xlim=(1, x[-1]), ylim=(3.8, 25), yscale="log", xlabel="trials")
     axes.set_yticks([4, 5, 6, 8, 10, 15, 20], [f"{tick} %" for tick in (4, 5, 6, 8, 10, 15, 20)])
     axes.minorticks_off()
-    axes.set(xlabel="trials", title="Digits read wrongly by the best model so far")
+    axes.set_title("Digits read wrongly by the best model so far", loc="left", pad=12)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)
     plt.close(figure)
+
+
+def spread(heights: dict[str, float], gap: float = 1.06) -> dict[str, float]:
+    """Move labels apart, upwards, until each is `gap` times as high as the one below."""
+    moved: dict[str, float] = {}
+    for name, height in sorted(heights.items(), key=lambda item: item[1]):
+        moved[name] = max([height, *(gap * below for below in moved.values())])
+    return moved
 
 
 if __name__ == "__main__":

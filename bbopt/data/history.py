@@ -17,6 +17,8 @@ from bbopt.spec import Spec
 from bbopt.types import BoolArray, FloatArray, IntArray, Params, Tag
 
 _EMPTY: Tag = {}
+_FAR = 100.0
+"""Encoded coordinates beyond this many widths of the space are kept, but not learnt from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,10 @@ class History:
     def dataset(self) -> Dataset:
         """Return what surrogates learn from."""
         status = self.status
-        rows = np.flatnonzero(status == Status.COMPLETE)
+        told = status == Status.COMPLETE
+        if not self.inside.all():  # a run far outside the space says nothing of it, and drowns the rest
+            told &= np.all(np.abs(self.X) <= _FAR, axis=1)
+        rows = np.flatnonzero(told)
         return Dataset(
             X=self.X[rows],
             Y=self.Y[rows],

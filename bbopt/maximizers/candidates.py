@@ -6,9 +6,11 @@ from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.types import FloatArray, IntArray
 
-PERTURBED = 32
-NEAR = 0.05
-"""Standard deviation of perturbed incumbents, in length-scales."""
+PERTURBED = 64
+NEAR = (0.05, 0.2)
+"""Standard deviations of perturbed incumbents, in turn, in length-scales."""
+APART = 0.1
+"""Starts are at least this far from a better one, in length-scales times sqrt(d), while there are others."""
 TOUCHED = 20
 """About so many columns of an incumbent are perturbed at once."""
 RESAMPLED = 0.2
@@ -57,8 +59,12 @@ def _perturbed(
     draw = rng.child("near").generator()
     shape = (PERTURBED, space.d)
     base = incumbents[np.arange(PERTURBED) % len(incumbents)]
-    steps = np.where(space.n_levels > 1, 1.0 / np.maximum(space.n_levels - 1, 1), 0.0)  # at least about a level
-    X = base + np.maximum(NEAR * scale, 0.5 * steps) * draw.standard_normal(shape)
+    steps = np.where(
+        space.n_levels > 1, 1.0 / np.maximum(space.n_levels - 1, 1), 0.0
+    )  # at least about a level
+    X = base + np.maximum(
+        np.array(NEAR)[np.arange(PERTURBED) % len(NEAR), None] * scale, 0.5 * steps
+    ) * draw.standard_normal(shape)
     other = elsewhere[draw.integers(len(elsewhere), size=PERTURBED)]
     jumps = draw.random(shape) < RESAMPLED
     X = np.where(space.is_categorical, np.where(jumps, other, base), X)
@@ -78,7 +84,7 @@ def spread_out(X: FloatArray, values: FloatArray, scale: FloatArray, count: int)
     Z = X[order] / scale
     chosen: list[int] = []
     free = np.ones(len(order), bool)
-    radius = 0.0625 * X.shape[1]  # squared
+    radius = APART**2 * X.shape[1]  # squared
     left = np.ones(len(order), bool)
     while len(chosen) < min(count, len(order)):
         open_rows = np.flatnonzero(free & left)

@@ -18,11 +18,11 @@ from bbopt.types import BoolArray, FloatArray
 EXHAUSTIVE = 4096
 """Finite spaces up to this size are scored completely."""
 RAW = 512
+RESTARTS = 20
 ROUNDS = 4
 """The most alternations between continuous moves and sweeps."""
-ROUGH, FINE = (3e-2, 1e-5), (1e-5, 1e-11)
-"""Tolerances in gradient and value: of all climbs, and of the last one from the best few points."""
-POLISHED = 2
+GRADIENT_TOLERANCE, VALUE_TOLERANCE = 1e-3, 1e-8
+"""When a climb ends. Looser climbs with a final polish were measured: no faster."""
 
 
 def maximize(
@@ -34,7 +34,7 @@ def maximize(
     rng: Key,
     *,
     exclude: FloatArray | None = None,
-    restarts: int | None = None,
+    restarts: int = RESTARTS,
     raw: int = RAW,
 ) -> FloatArray:
     """Return the n best distinct points found, best first, shape (n, d).
@@ -52,8 +52,8 @@ def maximize(
         The result is a pure function of it and the other arguments.
     exclude : array (e, d), optional
         Snapped points never to return.
-    restarts : int, optional
-        How many points are refined; by default 10, above 10 columns 20.
+    restarts : int
+        How many points are refined.
     raw : int
         How many points are sampled.
 
@@ -72,7 +72,7 @@ def maximize(
 
     X = candidates(space, acquisition.scale, starts, fixed, rng, raw)
     values = acquisition.value(X) if len(X) else np.empty(0)
-    chosen = spread_out(X, values, acquisition.scale, restarts or (10 if space.d <= 10 else 20))
+    chosen = spread_out(X, values, acquisition.scale, restarts)
     refined, refined_values = refine(acquisition, space, X[chosen], values[chosen], fixed, X[chosen], rng)
     pool, pool_values = np.concatenate([refined, X]), np.concatenate([refined_values, values])
     return _best_distinct(pool, pool_values, n, exclude)
@@ -97,7 +97,7 @@ def refine(
     X, values = X.copy(), values.copy()
     for _ in range(ROUNDS):
         if glides.any():
-            X[moving], values[moving] = _climb(acquisition, space, X[moving], values[moving], fixed, glides, ROUGH)
+            X[moving], values[moving] = _climb(acquisition, space, X[moving], values[moving], fixed, glides)
         if not has_levels:
             break
         before = values[moving]
@@ -105,9 +105,6 @@ def refine(
         moving = moving[values[moving] > before + MINIMAL_GAIN]
         if len(moving) == 0:
             break
-    if glides.any():
-        top = spread_out(X, values, acquisition.scale, POLISHED)
-        X[top], values[top] = _climb(acquisition, space, X[top], values[top], fixed, glides, FINE)
     return X, values
 
 
@@ -118,7 +115,6 @@ def _climb(
     values: FloatArray,
     fixed: FloatArray | None,
     glides: BoolArray,
-    tolerances: tuple[float, float],
 ) -> tuple[FloatArray, FloatArray]:
     """Move the gliding columns by L-BFGS in units of the length-scales; snap; keep what got better."""
     scale = acquisition.scale
@@ -133,9 +129,13 @@ def _climb(
         value, gradient = acquisition.value_and_grad(Z * scale)
         return -value, -gradient * scale
 
-    gradient, value = tolerances
     Z, _ = minimize_batch(
-        loss, X / scale, lower / scale, upper / scale, gradient_tolerance=gradient, value_tolerance=value
+        loss,
+        X / scale,
+        lower / scale,
+        upper / scale,
+        gradient_tolerance=GRADIENT_TOLERANCE,
+        value_tolerance=VALUE_TOLERANCE,
     )
     moved = np.clip(Z * scale, lower, upper)
     if (space.n_levels > 0).any() or space.is_conditional:

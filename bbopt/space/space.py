@@ -140,7 +140,10 @@ class Space:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             pass  # what exactly is wrong, if anything, validate says
         params = self.validate(params, strict=False)
-        row = self._layout.encode_row(params)
+        try:
+            row = self._layout.encode_row(params)
+        except OverflowError as error:  # an integer beyond all floats
+            raise DataError(f"params must be near the space, got {params!r}: {error}") from error
         for parameter, u in zip(self._layout.varying, row, strict=True):
             if not isfinite(u):
                 raise DataError(

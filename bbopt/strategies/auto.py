@@ -1,13 +1,14 @@
 """The default: look at the problem, take a strategy that fits, say why."""
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 from bbopt.data.history import History, Rows
 from bbopt.errors import SpaceError
 from bbopt.rng import Key
 from bbopt.spec import Spec
-from bbopt.strategies.registry import make_strategy
+from bbopt.strategies.registry import make_strategy, strategy_class
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
 from bbopt.types import is_whole
 
@@ -41,7 +42,10 @@ class Auto:
         if len(spec.objectives) > 1:
             return make_strategy("sobol"), "several objectives: points spread evenly (Sobol)"
         if self.budget is not None and self.budget > _MANY:
-            return make_strategy("cbo"), f"{self.budget} evaluations: consensus-based optimization"
+            # A swarm that grows with the budget looks further before it contracts.
+            n_particles = max(20, min(int(sqrt(self.budget) / 2), 1000))
+            why = f"{self.budget} evaluations: consensus-based optimization with {n_particles} particles"
+            return strategy_class("cbo")(n_particles=n_particles), why
         return make_strategy("bo"), "one objective, few evaluations: Bayesian optimization"
 
     @property

@@ -7,6 +7,8 @@ Jones, Schonlau & Welch (1998) in today's form: Matérn-5/2 process with dimensi
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
 
 import numpy as np
 
@@ -17,8 +19,10 @@ from bbopt.data.history import Dataset, History, Rows
 from bbopt.errors import FitError, SpaceError, SpaceExhausted
 from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
+from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies.designs import Sobol
+from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.fit import fit
@@ -43,7 +47,7 @@ class BayesianOptimization:
         the incumbent. "auto": the latter where noise is declared, told (``sd=``) or learnt to be large.
     n_initial : int or None
         Trials before the model takes over, laid out on a scrambled Sobol sequence; trials added count.
-        None takes max(5, d + 1).
+        None takes one more than a point has active columns on average, at least 5.
 
     Raises
     ------
@@ -85,7 +89,7 @@ class BayesianOptimization:
 
     def ask(self, state: None, history: History, request: Request, rng: Key) -> Proposals:
         """Propose n points: the initial design first, then the maxima of the acquisition."""
-        n_initial = self.n_initial if self.n_initial is not None else max(5, history.spec.space.d + 1)
+        n_initial = self.n_initial if self.n_initial is not None else _initial_size(history.spec.space)
         early = min(max(n_initial - len(history), 0), request.n)
         data = history.dataset()
         if early == request.n or not len(data.X):
@@ -152,6 +156,14 @@ class BayesianOptimization:
         if noise is not None:
             return noise > 0 or bool(np.any(data.Yvar[:, 0] > 0))
         return bool(np.any(data.Yvar[:, 0] > 0)) or gp.hyperparameters.noise > _NOISY**2
+
+
+@lru_cache(maxsize=64)
+def _initial_size(space: Space) -> int:
+    if not space.is_conditional:
+        return max(5, space.d + 1)
+    points = space.from_unit(sobol(0, 256, space.d, Key(0)))
+    return max(5, ceil(float(space.active(points).sum(axis=1).mean())) + 1)
 
 
 def fit_history(history: History, rng: Key) -> GP:

@@ -127,7 +127,7 @@ def _number(name: str, value: Any) -> float:
         raise DataError(f"{name} must be a real number, got {value!r} ({type(value).__name__})")
     try:
         return float(value)
-    except (OverflowError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever the value's own code raises
         raise DataError(
             f"{name} must be a number that fits a float, got {type(value).__name__}: {error}"
         ) from error

@@ -442,7 +442,7 @@ class Study:
         """
         with self._journal.lock(), self._mutex:
             self._sync()
-            params = self.space.validate(params, strict=False)
+            params = self._observed(params)
 
             def make() -> Event:
                 event = self._outcome_event("add", len(self.history), value, sd, cost, None)
@@ -473,8 +473,14 @@ class Study:
         if cost is not None:
             event["cost"] = read_cost(cost)
         if at is not None:
-            event["at"] = self.space.validate(at, strict=False)
+            event["at"] = self._observed(at)
         return event
+
+    def _observed(self, params: Params) -> Params:
+        """Check params at which something was observed: what is journaled must be foldable for ever."""
+        params = self.space.validate(params, strict=False)
+        self.space.encode(params)
+        return params
 
     def _number(self, trial: Trial | int) -> int:
         if isinstance(trial, Trial):

@@ -167,13 +167,21 @@ class LogPosterior:
             return -np.array([p[0] for p in pairs]), -np.array([p[1] for p in pairs])
 
         theta, value = minimize_batch(
-            loss, starts, lower, upper, gradient_tolerance=GRADIENT_TOLERANCE, value_tolerance=2e-8, max_rounds=100
+            loss,
+            starts,
+            lower,
+            upper,
+            gradient_tolerance=GRADIENT_TOLERANCE,
+            value_tolerance=2e-8,
+            max_rounds=100,
         )
         best = int(np.argmin(value))
         if not np.isfinite(value[best]):
             raise FitError(f"no hyper-parameters give a finite likelihood on {len(self.F)} points")
         d = self.d
-        return Hyperparameters(np.exp(theta[best, :d]), float(np.exp(theta[best, d])), float(np.exp(theta[best, -1])))
+        return Hyperparameters(
+            np.exp(theta[best, :d]), float(np.exp(theta[best, d])), float(np.exp(theta[best, -1]))
+        )
 
     def __call__(self, theta: FloatArray) -> tuple[float, FloatArray]:
         """Return the log density at theta (d + 2,) and its gradient; -inf where K cannot be factorised.

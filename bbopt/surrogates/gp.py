@@ -106,7 +106,16 @@ class GP:
         a = (white - mean * ones) @ L_inverse
         fitted = (y - noise * a)[:, None]
         return cls(
-            features, hyperparameters, X, data, noise, mean, L_inverse, a[:, None], fitted, outcome or Standardizer()
+            features,
+            hyperparameters,
+            X,
+            data,
+            noise,
+            mean,
+            L_inverse,
+            a[:, None],
+            fitted,
+            outcome or Standardizer(),
         )
 
     @property

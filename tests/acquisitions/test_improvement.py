@@ -31,7 +31,9 @@ def differences(function, X, h=1e-5):
 def test_log_h_against_many_digits():
     mpmath = pytest.importorskip("mpmath")
     mpmath.mp.dps = 60
-    z = np.concatenate([-np.logspace(7.9, -3, 60), [-50.001, -49.999, -1.0000001, -0.9999999, 0.0], np.logspace(-3, 2, 20)])
+    z = np.concatenate(
+        [-np.logspace(7.9, -3, 60), [-50.001, -49.999, -1.0000001, -0.9999999, 0.0], np.logspace(-3, 2, 20)]
+    )
     values, cdf_ratio, pdf_ratio = log_h(z)
     for x, value, cdf, pdf in zip(z, values, cdf_ratio, pdf_ratio, strict=True):
         x = mpmath.mpf(float(x))
@@ -42,7 +44,11 @@ def test_log_h_against_many_digits():
         else:  # mpmath's own cancellation: two terms of the asymptotic series are exact to 1e-9 here
             u = 1 / x**2
             c = u * (1 - 3 * u + 15 * u**2)
-            expected = -(x**2) / 2 - mpmath.log(mpmath.sqrt(2 * mpmath.pi)) + mpmath.log(c), (1 - u + 3 * u**2) / -x / c, 1 / c
+            expected = (
+                -(x**2) / 2 - mpmath.log(mpmath.sqrt(2 * mpmath.pi)) + mpmath.log(c),
+                (1 - u + 3 * u**2) / -x / c,
+                1 / c,
+            )
         assert value == pytest.approx(float(expected[0]), rel=1e-12, abs=1e-12)
         assert cdf == pytest.approx(float(expected[1]), rel=1e-9)
         assert pdf == pytest.approx(float(expected[2]), rel=1e-9)
@@ -63,7 +69,9 @@ def test_equals_expected_improvement():
     sd = np.sqrt(variance)
     z = (gp.incumbent - mean[:, 0]) / sd
     expected = sd * (np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) + z * ndtr(z))
-    np.testing.assert_allclose(np.exp(LogExpectedImprovement(gp, gp.incumbent).value(at)), expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        np.exp(LogExpectedImprovement(gp, gp.incumbent).value(at)), expected, rtol=1e-9
+    )
 
 
 def test_equals_botorch():
@@ -76,7 +84,9 @@ def test_equals_botorch():
     X, y = noisy_data(n=25)
     y = (y - y.mean()) / y.std()
     space, noise = box(3), 0.01
-    ours = GP.build(Features(space), Hyperparameters(np.array([0.4, 0.7, 1.3]), 1.7, noise), X, y, np.full(25, noise))
+    ours = GP.build(
+        Features(space), Hyperparameters(np.array([0.4, 0.7, 1.3]), 1.7, noise), X, y, np.full(25, noise)
+    )
     kernel = ScaleKernel(MaternKernel(nu=2.5, ard_num_dims=3)).double()
     model = SingleTaskGP(
         torch.tensor(X),
@@ -108,7 +118,9 @@ def test_gradients(draws):
     at = np.random.default_rng(2).random((6, 3))
     value, gradient = acquisition.value_and_grad(at)
     np.testing.assert_allclose(value, acquisition.value(at), rtol=1e-12)
-    np.testing.assert_allclose(gradient, differences(acquisition.value, at), rtol=1e-6, atol=1e-6 * np.abs(gradient).max())
+    np.testing.assert_allclose(
+        gradient, differences(acquisition.value, at), rtol=1e-6, atol=1e-6 * np.abs(gradient).max()
+    )
 
 
 def test_noisy_expected_improvement_is_the_average_over_noise_free_draws():

@@ -116,7 +116,9 @@ def test_fixed_values_are_kept():
 
 
 def test_known_constraints_hold():
-    space = Space([Real("x", 0, 1), Real("y", 0, 1), Integer("k", 0, 40)], constraints=["x + y <= 0.8", "k >= 3"])
+    space = Space(
+        [Real("x", 0, 1), Real("y", 0, 1), Integer("k", 0, 40)], constraints=["x + y <= 0.8", "k >= 3"]
+    )
     x = maximize(Bowl([0.9, 0.9, 0.0]), space, 5, none(3), None, Key(0))
     assert space.feasible(x).all()
     assert x[0, :2].sum() > 0.75  # close to the boundary that holds the maximum back
@@ -172,11 +174,11 @@ def test_pure_and_keyed():
 
 def test_equal_in_another_process():
     code = (
-        "import sys; sys.path[:0] = {path!r}\n"
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
         "from tests.maximizers.test_multistart import *\n"
         "_, acquisition, best = fitted(MIXED, 20, 0)\n"
         "print(maximize(acquisition, MIXED, 2, best, None, Key(5)).tobytes().hex())"
-    ).format(path=sys.path)
+    )
     _, acquisition, best = fitted(MIXED, 20, 0)
     here = maximize(acquisition, MIXED, 2, best, None, Key(5)).tobytes().hex()
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -604,3 +604,22 @@ def test_unknown_noise_repeats_only_when_all_is_used():
     exact.ask()
     with pytest.raises(SpaceExhausted, match="every point of the space of 3 points was asked"):
         exact.ask()
+
+
+@pytest.mark.parametrize(
+    ("space", "far"),
+    [([Integer("x", 1, 9)], -(10**400)), ([Real("x", 1e-9, 1.001e-9)], 1e308), ([Real("x", 0, 1)], 1e300)],
+)
+def test_observations_far_away_never_break_a_study(storage, space, far):
+    study = Study(space, strategy=BayesianOptimization(n_initial=3), seed=0, storage=storage)
+    for k in range(6):
+        study.tell(study.ask(), float(k))
+    for do in (lambda: study.add({"x": far}, 1.0), lambda: study.tell(study.ask(), 1.0, at={"x": far})):
+        try:
+            do()
+        except DataError as error:
+            assert "near" in str(error)
+    assert study.ask().number == len(study) - 1
+    if storage is not None:
+        study.close()
+        assert len(Study.open(storage)) == len(study)

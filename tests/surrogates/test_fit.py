@@ -22,7 +22,9 @@ def bumpy(X):
 def log_posterior(X, y, space=None, variance=None, learns_noise=True):
     model_y, outcome = standardize(y)
     variance = np.full(len(y), np.nan) if variance is None else outcome.variance(variance)
-    return LogPosterior(Features(space or box(X.shape[1])), merge(X, model_y, variance), Prior(), learns_noise)
+    return LogPosterior(
+        Features(space or box(X.shape[1])), merge(X, model_y, variance), Prior(), learns_noise
+    )
 
 
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 3), (12, 2), (60, 6), (30, 15)])
@@ -34,9 +36,13 @@ def test_gradient(n, d, learns_noise):
     theta = np.concatenate([np.log(rng.uniform(0.2, 2, d)), [0.3, -4.0]])
     _, gradient = posterior(theta)
     h = 1e-5
-    numeric = np.array([(posterior(theta + e)[0] - posterior(theta - e)[0]) / (2 * h) for e in np.eye(d + 2) * h])
+    numeric = np.array(
+        [(posterior(theta + e)[0] - posterior(theta - e)[0]) / (2 * h) for e in np.eye(d + 2) * h]
+    )
     learnt = d + 2 if learns_noise else d + 1
-    np.testing.assert_allclose(gradient[:learnt], numeric[:learnt], rtol=1e-6, atol=1e-6 * np.abs(gradient).max())
+    np.testing.assert_allclose(
+        gradient[:learnt], numeric[:learnt], rtol=1e-6, atol=1e-6 * np.abs(gradient).max()
+    )
 
 
 def test_gradient_with_categoricals_replicates_and_known_variances():

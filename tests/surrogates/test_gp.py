@@ -62,7 +62,11 @@ def test_posterior_and_likelihood_equal_gpytorch():
     X, y, noise = data(30)
     kernel = ScaleKernel(MaternKernel(nu=2.5, ard_num_dims=D)).double()
     model = SingleTaskGP(
-        torch.tensor(X), torch.tensor(y)[:, None], torch.tensor(noise)[:, None], covar_module=kernel, outcome_transform=None
+        torch.tensor(X),
+        torch.tensor(y)[:, None],
+        torch.tensor(noise)[:, None],
+        covar_module=kernel,
+        outcome_transform=None,
     )
     kernel.base_kernel.lengthscale = torch.tensor(PARAMETERS.lengthscale)[None]
     kernel.outputscale = torch.tensor(PARAMETERS.scale, dtype=torch.double)
@@ -70,7 +74,9 @@ def test_posterior_and_likelihood_equal_gpytorch():
     model.mean_module.constant.data = torch.tensor(ours.mean, dtype=torch.double)
 
     model.train()
-    likelihood = ExactMarginalLogLikelihood(model.likelihood, model)(model(*model.train_inputs), model.train_targets)
+    likelihood = ExactMarginalLogLikelihood(model.likelihood, model)(
+        model(*model.train_inputs), model.train_targets
+    )
     flat = Prior(length_sigma=1e9, scale_sigma=1e9, noise_sigma=1e9)
     posterior = LogPosterior(Features(SPACE), Merged(X, y, noise, np.ones(30), 0.0), flat, learns_noise=False)
     theta = np.array(PARAMETERS.to_list())
@@ -90,7 +96,9 @@ def test_pullback_equals_differences():
     gp = build()
     at = np.random.default_rng(2).random((5, D))
     mean, variance, pull = gp.posterior_vjp(at)
-    np.testing.assert_allclose((mean, variance[:, None]), [v.reshape(-1, 1) for v in gp.posterior(at)], rtol=1e-12)
+    np.testing.assert_allclose(
+        (mean, variance[:, None]), [v.reshape(-1, 1) for v in gp.posterior(at)], rtol=1e-12
+    )
     h = 1e-5
     for j, e in enumerate(np.eye(D) * h):
         up, down = gp.posterior(at + e), gp.posterior(at - e)
