@@ -20,7 +20,9 @@ PROCESSES = 8
 def main(quick: bool) -> Table:
     """Run the crowds."""
     print(f"{PROCESSES} processes; latencies in milliseconds, median / largest\n")
-    table = Table("store", "space", "strategy", "round", "trials", "open         ", "ask          ", "tell         ")
+    table = Table(
+        "store", "space", "strategy", "round", "trials", "open         ", "ask          ", "tell         "
+    )
     for store in STORES:
         for number in range(1 if quick else 5):
             crowd(table, store, "open", "random", number, 25)
@@ -31,7 +33,9 @@ def main(quick: bool) -> Table:
     return table
 
 
-def crowd(table: Table, store: str, space: str, strategy: str, number: int, count: int, processes: int = PROCESSES) -> None:
+def crowd(
+    table: Table, store: str, space: str, strategy: str, number: int, count: int, processes: int = PROCESSES
+) -> None:
     """Let one crowd in; compare the study with what its members say."""
     with scratch() as directory:
         path = directory / STORES[store]
@@ -53,7 +57,9 @@ def crowd(table: Table, store: str, space: str, strategy: str, number: int, coun
     acknowledged = sorted(trial for report in reports for trial in report["trials"])
     stored = [[trial.number, dict(trial.params), trial.value] for trial in trials]
     if exactly(stored) != exactly(acknowledged):
-        problems.append(f"{len(acknowledged)} trials were acknowledged, {len(stored)} are stored, or they differ")
+        problems.append(
+            f"{len(acknowledged)} trials were acknowledged, {len(stored)} are stored, or they differ"
+        )
     if space == "grid":
         if len({exactly(params) for _, params, _ in stored}) != GRID.size or len(stored) != GRID.size:
             problems.append(f"{len(stored)} trials on a grid of {GRID.size} points")

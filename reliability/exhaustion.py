@@ -45,11 +45,16 @@ def go_through(table: Table, strategy: str, mode: str, sizes: Sequence[int]) -> 
         if mode != "sequential":
             spaces_here = [spaces_here[size % len(spaces_here)]]
         for shape, space in spaces_here:
-            found = [f"{strategy}, {mode}, {size} points as {shape}: {p}" for p in use_up(space, size, strategy, mode)]
+            found = [
+                f"{strategy}, {mode}, {size} points as {shape}: {p}"
+                for p in use_up(space, size, strategy, mode)
+            ]
             problems += found
             spaces, asks = spaces + 1, asks + size
     span = f"{len(sizes)} in {sizes[0]}-{sizes[-1]}"
-    table.row(strategy, mode.ljust(10), span.ljust(12), spaces, asks, time.perf_counter() - start, problems=problems)
+    table.row(
+        strategy, mode.ljust(10), span.ljust(12), spaces, asks, time.perf_counter() - start, problems=problems
+    )
 
 
 def shapes(size: int) -> Iterator[tuple[str, Space]]:
@@ -57,10 +62,19 @@ def shapes(size: int) -> Iterator[tuple[str, Space]]:
     yield "integers", Space([Integer("i", -3, size - 4)])
     rows = next(k for k in range(isqrt(size), 0, -1) if size % k == 0)
     if rows > 1:
-        yield "a product", Space([Integer("i", 1, rows), Categorical("c", [f"c{k}" for k in range(size // rows)])])
-        yield "a product with steps", Space([Ordinal("o", list(range(rows))), Real("x", 0, (size // rows - 1) / 4, step=0.25)])
+        yield (
+            "a product",
+            Space([Integer("i", 1, rows), Categorical("c", [f"c{k}" for k in range(size // rows)])]),
+        )
+        yield (
+            "a product with steps",
+            Space([Ordinal("o", list(range(rows))), Real("x", 0, (size // rows - 1) / 4, step=0.25)]),
+        )
     if size >= 3:
-        yield "a condition", Space([Categorical("on", [True, False]), Integer("i", 1, size - 1, when={"on": True})])
+        yield (
+            "a condition",
+            Space([Categorical("on", [True, False]), Integer("i", 1, size - 1, when={"on": True})]),
+        )
     if size >= 6:
         nested = [
             Categorical("a", ["x", "y", "z"]),

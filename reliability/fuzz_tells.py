@@ -9,7 +9,7 @@ reason. The next ask must work, and in the end the reopened study must equal the
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -22,7 +22,9 @@ from harness import Table, command_line, scratch
 from bbopt import BboptError, Categorical, Integer, Objective, Real, Space, Status, Study, Trial
 from bbopt.study.journal import open_journal
 
-SPACE = Space([Real("x", 0, 1), Integer("k", 1, 9), Categorical("c", ["a", "b"]), Real("z", 0, 1, when={"c": "b"})])
+SPACE = Space(
+    [Real("x", 0, 1), Integer("k", 1, 9), Categorical("c", ["a", "b"]), Real("z", 0, 1, when={"c": "b"})]
+)
 OBJECTIVES = {"one objective": ["loss"], "two objectives": ["loss", Objective("gain", maximize=True)]}
 LIFE = 250  # tells to one study
 
@@ -52,38 +54,53 @@ class Unprintable:
 
 PLAIN = [0.0, -0.0, 1, 2.5, -3, 1e-320, 1e308, -1.7e308, True, 10**308, 2**1023]
 NUMPY = [
-    np.float64(1.5), np.float32(0.1), np.float16(6e4), np.int8(-3), np.uint64(2**63), np.bool_(True), np.longdouble("1e4000"),
-    np.array(0.5), np.array(7), np.array([1.0]), np.array([]), np.array([[1.0, 2.0]]), np.array([1.0, 2.0]), np.array(None),
-    np.array("x"), np.array(object(), dtype=object), np.ma.masked, np.ma.array(1.0, mask=True), np.ma.array([1.0], mask=[True]),
-    np.ma.array(2.0), np.datetime64("2020-01-01"), np.timedelta64(3, "s"), np.datetime64("NaT"), np.complex128(1), np.float64("nan"),
-    np.array(math.inf), np.void(b"abc"), np.str_("1.5"),
+    np.float64(1.5), np.float32(0.1), np.float16(6e4), np.int8(-3), np.uint64(2**63), np.bool_(True),
+    np.longdouble("1e4000"), np.array(0.5), np.array(7), np.array([1.0]), np.array([]),
+    np.array([[1.0, 2.0]]), np.array([1.0, 2.0]), np.array(None), np.array("x"),
+    np.array(object(), dtype=object), np.ma.masked, np.ma.array(1.0, mask=True),
+    np.ma.array([1.0], mask=[True]), np.ma.array(2.0), np.datetime64("2020-01-01"),
+    np.timedelta64(3, "s"), np.datetime64("NaT"), np.complex128(1), np.float64("nan"), np.array(math.inf),
+    np.void(b"abc"), np.str_("1.5"),
 ]  # fmt: skip
 OTHER = [
-    math.nan, math.inf, -math.inf, 1e400, 10**400, -(10**400), Fraction(1, 3), Fraction(10**400), Decimal("0.1"), Decimal("1e400"),
-    Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), None, "1.5", "nan", "", b"1", 1j, complex(1, 0), [], [1.0], [1.0, 2.0],
-    [math.nan, 1.0], [None, None], ["a", "b"], (1.0,), (0.5, 10**400), {}, range(2), object(), int, print, ..., NotImplemented,
-    Sly(1.0), Sly(math.nan), Sly("x"), Sly(ValueError("v")), Sly(TypeError("t")), Sly(OverflowError("o")), Sly(RuntimeError("r")),
-    Sly(KeyError("k")), Unprintable(), [Unprintable()], bytearray(8), memoryview(b"12345678"), "\ud800", "x" * 10**5,
+    math.nan, math.inf, -math.inf, 1e400, 10**400, -(10**400), Fraction(1, 3), Fraction(10**400),
+    Decimal("0.1"), Decimal("1e400"), Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), None, "1.5",
+    "nan", "", b"1", 1j, complex(1, 0), [], [1.0], [1.0, 2.0], [math.nan, 1.0], [None, None], ["a", "b"],
+    (1.0,), (0.5, 10**400), {}, range(2), object(), int, print, ..., NotImplemented, Sly(1.0),
+    Sly(math.nan), Sly("x"), Sly(ValueError("v")), Sly(TypeError("t")), Sly(OverflowError("o")),
+    Sly(RuntimeError("r")), Sly(KeyError("k")), Unprintable(), [Unprintable()], bytearray(8),
+    memoryview(b"12345678"), "\ud800", "x" * 10**5,
 ]  # fmt: skip
 NAMED = [
-    {"loss": 1.0}, {"loss": 1.0, "gain": 2.0}, {"gain": 0.5}, {"los": 1.0}, {"loss": None}, {"loss": [1.0]}, {1: 1.0}, {None: 1.0},
-    {"loss": {"loss": 1.0}}, {"loss": math.inf, "gain": 1.0}, {"loss": np.ma.masked}, {"loss": 1.0, "Loss": 2.0}, {("loss",): 1},
-    {"loss": 10**400, "gain": 1}, {"\ud800": 1.0}, {"loss": "1"}, {"loss": Unprintable()}, {Unprintable(): 1.0},
+    {"loss": 1.0}, {"loss": 1.0, "gain": 2.0}, {"gain": 0.5}, {"los": 1.0}, {"loss": None},
+    {"loss": [1.0]}, {1: 1.0}, {None: 1.0}, {"loss": {"loss": 1.0}}, {"loss": math.inf, "gain": 1.0},
+    {"loss": np.ma.masked}, {"loss": 1.0, "Loss": 2.0}, {("loss",): 1}, {"loss": 10**400, "gain": 1},
+    {"\ud800": 1.0}, {"loss": "1"}, {"loss": Unprintable()}, {Unprintable(): 1.0},
 ]  # fmt: skip
 POINTS = [
-    {}, {"x": 0.5}, {"x": 0.5, "k": 2, "c": "a"}, {"x": 7.0, "k": 2, "c": "a"}, {"x": 0.5, "k": 2.5, "c": "a"}, {"x": 0.5, "k": 2, "c": "q"},
-    {"x": 0.5, "k": 2, "c": "b", "z": 0.5}, {"x": 0.5, "k": 2, "c": "a", "z": 0.5}, {"x": math.nan, "k": 2, "c": "a"},
-    {"x": 1e308, "k": 10**30, "c": "a"}, {"x": -1e308, "k": -(10**400), "c": "a"}, {"x": "0.5", "k": 2, "c": "a"}, {"x": 0.5, "k": 2, "c": ["a"]},
-    {"x": 0.5, "k": True, "c": "a"}, {"x": np.float32(0.5), "k": np.int64(2), "c": np.str_("a")}, 3, "x", [0.5, 2, "a"], np.zeros(3),
-    {"x": Sly(0.5), "k": 2, "c": "a"}, {"x": Unprintable(), "k": 2, "c": "a"}, {1: 2}, {"x": math.inf, "k": math.inf, "c": "a"},
+    {}, {"x": 0.5}, {"x": 0.5, "k": 2, "c": "a"}, {"x": 7.0, "k": 2, "c": "a"},
+    {"x": 0.5, "k": 2.5, "c": "a"}, {"x": 0.5, "k": 2, "c": "q"}, {"x": 0.5, "k": 2, "c": "b", "z": 0.5},
+    {"x": 0.5, "k": 2, "c": "a", "z": 0.5}, {"x": math.nan, "k": 2, "c": "a"},
+    {"x": 1e308, "k": 10**30, "c": "a"}, {"x": -1e308, "k": -(10**400), "c": "a"},
+    {"x": "0.5", "k": 2, "c": "a"}, {"x": 0.5, "k": 2, "c": ["a"]}, {"x": 0.5, "k": True, "c": "a"},
+    {"x": np.float32(0.5), "k": np.int64(2), "c": np.str_("a")}, 3, "x", [0.5, 2, "a"], np.zeros(3),
+    {"x": Sly(0.5), "k": 2, "c": "a"}, {"x": Unprintable(), "k": 2, "c": "a"}, {1: 2},
+    {"x": math.inf, "k": math.inf, "c": "a"},
 ]  # fmt: skip
-HANDLES = [-1, 10**6, 10**30, -(10**30), 0.0, 1.0, math.nan, "0", "", None, True, b"0", [], {}, (0,), np.float64(0), np.int64(10**9), object(), Unprintable()]
+HANDLES = [
+    -1, 10**6, 10**30, -(10**30), 0.0, 1.0, math.nan, "0", "", None, True, b"0", [], {}, (0,),
+    np.float64(0), np.int64(10**9), object(), Unprintable(),
+]  # fmt: skip
 
 
 def main(quick: bool) -> Table:
     """Tell."""
     table = Table("store ", "problem       ", "tells", "complete", "failed", "nothing new", "refused")
-    each = {"memory": 150, "jsonl": 50, "sqlite": 50} if quick else {"memory": 8000, "jsonl": 1000, "sqlite": 1000}
+    each = (
+        {"memory": 150, "jsonl": 50, "sqlite": 50}
+        if quick
+        else {"memory": 8000, "jsonl": 1000, "sqlite": 1000}
+    )
     for store, tells in each.items():
         for problem in OBJECTIVES:
             fuzz(table, store, problem, tells, seed=tells)
@@ -132,7 +149,9 @@ def _life(rng: random.Random, path: Path | None, problem: str, tells: int, count
 def _draw(rng: random.Random, study: Study, stranger: Trial) -> dict[str, Any]:
     """Return random arguments of tell; each is more often sound than strange."""
     trials = study.trials
-    known = rng.choice([trials[-1], trials[-1].number, trials[rng.randrange(len(trials))], np.int64(trials[-1].number)])
+    known = rng.choice(
+        [trials[-1], trials[-1].number, trials[rng.randrange(len(trials))], np.int64(trials[-1].number)]
+    )
     moved = replace(trials[-1], params={**trials[-1].params, "x": 0.123}), replace(trials[-1], number=10**6)
     sound = {objective.name: rng.choice(PLAIN) for objective in study.spec.objectives}
     call = {
@@ -148,7 +167,9 @@ def _draw(rng: random.Random, study: Study, stranger: Trial) -> dict[str, Any]:
     return call
 
 
-def _tell(study: Study, call: dict[str, Any], count_events: Any, counts: Counter[str]) -> list[str]:
+def _tell(
+    study: Study, call: dict[str, Any], count_events: Callable[[], int], counts: Counter[str]
+) -> list[str]:
     before, trials = count_events(), list(study.trials)
     try:
         told = study.tell(**call)
@@ -185,7 +206,7 @@ def _closed(study: Study, rng: random.Random, stranger: Trial) -> list[str]:
             pass
         except Exception as error:
             problems.append(f"a closed study, {_show(call)}, raised {type(error).__name__}")
-        if study._journal.where != "memory" and list(study.trials) != before:
+        if study.journal.where != "memory" and list(study.trials) != before:
             problems.append(f"a closed study changed at {_show(call)}")
     return problems
 

@@ -35,7 +35,9 @@ class Table:
             self.failures.append(problem)
 
     def _say(self, cells: Sequence[str]) -> None:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, self.widths, strict=True)), flush=True)
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(cells, self.widths, strict=True)), flush=True
+        )
 
 
 def _text(cell: object) -> str:
@@ -93,7 +95,9 @@ def numbering(path: Path) -> list[str]:
         for event in journal.read(0):
             if event["kind"] in ("ask", "add"):
                 if event["number"] != following:
-                    problems.append(f"event {event['seq']} has number {event['number']}, {following} was next")
+                    problems.append(
+                        f"event {event['seq']} has number {event['number']}, {following} was next"
+                    )
                 following = event["number"] + (len(event["params"]) if event["kind"] == "ask" else 1)
     return problems
 

@@ -17,16 +17,20 @@ from pathlib import Path
 from harness import STORES, Table, begin, command_line, numbering, scratch, wait_until_ready, worker
 from worker import evaluate, open_study
 
-from bbopt import JournalError, Status, Study
+from bbopt import Status, Study
 
-LONGEST_LIFE = 1.5  # seconds from the start of opening
+TRIALS_A_LIFE = 10  # the longest life lasts about as long as these take
 SLOWEST_OPEN = 2.0  # seconds
 
 
 def main(quick: bool) -> Table:
     """Run the storms."""
-    print("killed while: opening / asking or telling / with a trial in hand (told, not yet acknowledged, too)\n")
-    table = Table("strategy", "store", "kills", "killed while  ", "asked", "told", "lost", "slowest open", "open trials")
+    print(
+        "killed while: opening / asking or telling / with a trial in hand (told, not yet acknowledged, too)\n"
+    )
+    table = Table(
+        "strategy", "store", "kills", "killed while  ", "asked", "told", "lost", "slowest open", "open trials"
+    )
     for strategy in ("random", "bo"):
         for store in STORES:
             storm(table, strategy, store, 8 if quick else 50)
@@ -39,11 +43,12 @@ def storm(table: Table, strategy: str, store: str, kills: int) -> None:
     problems: list[str] = []
     died: Counter[str] = Counter()
     slowest, in_hand = 0.0, 0
+    longest = _lifetime(strategy, store)
     with scratch() as directory:
         path = directory / STORES[store]
         expected: dict[str, int] = {}  # by worker: the trial that it must be given first
         for _ in range(0, kills, len(names)):
-            died.update(_round(path, strategy, names))
+            died.update(_round(path, strategy, names, longest))
             start = time.perf_counter()
             study = open_study(path, strategy)
             slowest = max(slowest, time.perf_counter() - start)
@@ -71,10 +76,39 @@ def storm(table: Table, strategy: str, store: str, kills: int) -> None:
         problems.append(f"reopening took {slowest:.1f} s")
     lost = sum("lost" in problem for problem in problems)
     moments = " / ".join(str(died[word]) for word in ("began", "opened", "asked"))
-    table.row(strategy, store, sum(died.values()), moments.ljust(14), asked, told, lost, slowest, in_hand, problems=problems)
+    table.row(
+        strategy,
+        store,
+        sum(died.values()),
+        moments.ljust(14),
+        asked,
+        told,
+        lost,
+        slowest,
+        in_hand,
+        problems=problems,
+    )
 
 
-def _round(path: Path, strategy: str, names: tuple[str, ...]) -> list[str]:
+def _lifetime(strategy: str, store: str) -> float:
+    """Return the seconds in which two workers, left alone, tell ``TRIALS_A_LIFE`` trials each."""
+    with scratch() as directory:
+        path = directory / STORES[store]
+        workers = [worker("storm", path, strategy, name, directory / name) for name in "ab"]
+        for process in workers:
+            wait_until_ready(process)
+        for process in workers:
+            begin(process)
+        start = time.monotonic()
+        while min(sum(w == "told" for w, _, _ in read_diary(path, name)) for name in "ab") < TRIALS_A_LIFE:
+            time.sleep(0.01)
+        for process in workers:
+            process.kill()
+            process.communicate()
+        return time.monotonic() - start
+
+
+def _round(path: Path, strategy: str, names: tuple[str, ...], longest: float) -> list[str]:
     """Start the workers, kill each at its moment; return what each did last, in the words of its diary."""
     workers = {name: worker("storm", path, strategy, name, path.with_name(name)) for name in names}
     for process in workers.values():
@@ -82,7 +116,7 @@ def _round(path: Path, strategy: str, names: tuple[str, ...]) -> list[str]:
     start = time.monotonic()
     for process in workers.values():
         begin(process)
-    for life, name in sorted((random.uniform(0, LONGEST_LIFE), name) for name in names):
+    for life, name in sorted((random.uniform(0, longest), name) for name in names):
         time.sleep(max(0.0, start + life - time.monotonic()))
         workers[name].send_signal(signal.SIGKILL)
     for process in workers.values():
@@ -112,7 +146,9 @@ def _compare(study: Study, name: str, diary: list[list[object]]) -> list[str]:
         if word == "asked" and dict(trial.params) != facts["params"]:
             problems.append(f"lost: trial {number} of {name} has other params now: {trial.params}")
         if word == "told" and (trial.status.name, dict(trial.values)) != (facts["status"], facts["values"]):
-            problems.append(f"lost: trial {number} told {facts} by {name} is now {trial.status.name} {trial.values}")
+            problems.append(
+                f"lost: trial {number} told {facts} by {name} is now {trial.status.name} {trial.values}"
+            )
         if trial.status == Status.COMPLETE and trial.value != evaluate(trial.params):
             problems.append(f"changed: trial {number} has the value {trial.value}")
     return problems

@@ -140,7 +140,12 @@ CASES = [
     Case("integers 2^53 wide", Space([Integer(f"x{j}", -(2**52), 2**52) for j in range(3)])),
     Case("2 x 2 integer grid", grid(2), is_compared=False),
     Case("4 x 4 integer grid", grid(4), is_compared=False),
-    Case("one level each", Space([Integer("i", 7, 7), Categorical("c", ["only"])]), lambda q, u: 1.0, is_compared=False),
+    Case(
+        "one level each",
+        Space([Integer("i", 7, 7), Categorical("c", ["only"])]),
+        lambda q, u: 1.0,
+        is_compared=False,
+    ),
     Case("Cauchy noise", value=cauchy, is_compared=False),
     Case("d = 1", cube(0, 1, 1), is_compared=False),
     Case("d = 200", cube(0, 1, 200), is_compared=False),
@@ -149,8 +154,15 @@ CASES = [
     Case("sd = 1e300", sd=1e300, is_compared=False),
     Case("1000 copies of a point added", added=[{"x0": 0.5, "x1": 0.5, "x2": 0.5}] * 1000),
     Case("a line of points added", added=[dict.fromkeys(("x0", "x1", "x2"), k / 100) for k in range(100)]),
-    Case("twins 1e-15 apart added", added=[dict.fromkeys(("x0", "x1", "x2"), 0.5 + k * 1e-15) for k in range(20)]),
-    Case("far points added", added=[dict.fromkeys(("x0", "x1", "x2"), x) for x in (-1e6, 1e6, 1e150)], is_compared=False),
+    Case(
+        "twins 1e-15 apart added",
+        added=[dict.fromkeys(("x0", "x1", "x2"), 0.5 + k * 1e-15) for k in range(20)],
+    ),
+    Case(
+        "far points added",
+        added=[dict.fromkeys(("x0", "x1", "x2"), x) for x in (-1e6, 1e6, 1e150)],
+        is_compared=False,
+    ),
 ]
 
 
@@ -220,7 +232,9 @@ def run(case: Case, seed: int, asks: int = ASKS) -> Outcome:
             while where is not None and where.tb_next is not None:
                 where = where.tb_next
             place = "" if where is None else f" ({where.tb_frame.f_code.co_filename}:{where.tb_lineno})"
-            outcome.problems.append(f"{case.name}: after {len(study)} trials: {type(error).__name__}: {error}{place}")
+            outcome.problems.append(
+                f"{case.name}: after {len(study)} trials: {type(error).__name__}: {error}{place}"
+            )
     asked = study.trials[len(case.added) :]
     outcome.failed = sum(trial.status == Status.FAILED for trial in asked)
     outcome.distinct = len({tuple(trial.params.items()) for trial in asked})

@@ -48,7 +48,7 @@ def test_respects_bounds_and_held_coordinates():
         lambda x: tuple(v[0] for v in rosenbrock(x[None])),
         [0.4, 0.25, 0.1],
         jac=True,
-        bounds=list(zip(lower, upper)),
+        bounds=list(zip(lower, upper, strict=True)),
     )
     np.testing.assert_allclose(f, reference.fun, rtol=1e-5)
 

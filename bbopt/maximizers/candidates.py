@@ -76,8 +76,7 @@ def _perturbed(
 def spread_out(X: FloatArray, values: FloatArray, scale: FloatArray, count: int) -> IntArray:
     """Return up to ``count`` rows by falling value, none next to a better one while others are left.
 
-    A row counts as next to another within a quarter of a length-scale times sqrt(d); the radius shrinks
-    when too few rows remain.
+    A row counts as next to another within APART; the radius shrinks when too few rows remain.
     """
     order = np.argsort(-values, kind="stable")[: 16 * count]
     order = order[np.isfinite(values[order])]

@@ -228,21 +228,6 @@ def to_dataframe(trials: Trials, space: Space, spec: Spec) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=names)
 
 
-def numeric_values(space: Space, X: FloatArray) -> FloatArray:
-    """Return encoded points (n, d) in the user's units, (n, number of parameters).
-
-    Raises UnsupportedError where a parameter is conditional or has values that are no numbers.
-    """
-    odd = [p.name for p in space.parameters if p.when or not p.is_numeric]
-    if odd:
-        raise UnsupportedError(
-            f"an array in the user's units needs numeric, unconditional parameters; {', '.join(odd)} "
-            f"{'is' if len(odd) == 1 else 'are'} not: use columns() or params()"
-        )
-    columns = space.columns(X)
-    return np.stack([np.asarray(columns[name], np.float64) for name in space.names], axis=1)
-
-
 def _single(spec: Spec, what: str) -> None:
     if len(spec.objectives) > 1:
         raise UnsupportedError(f"{what} is defined for one objective; this study has {len(spec.objectives)}")

@@ -5,69 +5,28 @@ Every change is an event: written to the journal first, then folded into the rec
 """
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
-
-import numpy as np
 
 from bbopt.data.history import History, Trials
 from bbopt.data.trial import Status, Trial
 from bbopt.errors import Conflict, DataError, JournalError, UnsupportedError
-from bbopt.rng import Key, draw_seed
+from bbopt.rng import draw_seed
 from bbopt.space import Space
 from bbopt.spec import Objective, Spec
-from bbopt.strategies.gate import propose
 from bbopt.strategies.registry import make_strategy
-from bbopt.strategies.strategy import AnyStrategy, Proposals, Request
+from bbopt.strategies.strategy import AnyStrategy
 from bbopt.study import loop, results
+from bbopt.study.block import Block
 from bbopt.study.header import check_header, header_event, read_spec, recorded_strategy
 from bbopt.study.journal import Event, Journal, open_journal
 from bbopt.study.outcomes import read_block, read_cost, read_outcome
-from bbopt.study.record import Record
-from bbopt.types import FloatArray, Params, is_finite, is_whole
+from bbopt.study.session import Session
+from bbopt.types import Params, is_finite, is_whole
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Many trials asked at once, as arrays.
-
-    Attributes
-    ----------
-    numbers : range
-        The trials.
-    X : array (n, d)
-        Encoded points.
-    space : Space
-    """
-
-    numbers: range
-    X: FloatArray
-    space: Space
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def columns(self) -> Mapping[str, np.ndarray[Any, Any]]:
-        """Return the points in the user's units, one array (n,) a parameter."""
-        return self.space.columns(self.X)
-
-    def values(self) -> FloatArray:
-        """Return the points in the user's units as one array (n, number of parameters).
-
-        Raises UnsupportedError where a parameter has no number (categories, conditions).
-        """
-        return results.numeric_values(self.space, self.X)
-
-    def params(self) -> list[Params]:
-        """Return the points one by one."""
-        return list(self.space.decode(self.X))
 
 
 class Study:
@@ -175,21 +134,14 @@ class Study:
         lease: float | None,
     ) -> None:
         check_header(header, spec, strategy, seed, lease, journal.where)
-        self._strategy: AnyStrategy = (
-            strategy if strategy is not None else recorded_strategy(header, journal.where)
-        )
+        if strategy is None:
+            strategy = recorded_strategy(header, journal.where)
         self.seed: int = header["seed"]
-        self.lease: float | None = header["lease"]
-        self._journal = journal
-        self._record = Record(spec)
-        self._key = Key(self.seed).child("strategy")
-        self._state: Any = None
-        self._folded: int | None = None
-        self._corrections = 0
+        self._session = Session(journal, spec, strategy, self.seed, header["lease"])
+        # Asks take the journal's lock first and this one second, so that a result never waits for an ask
+        # of another process; it serialises the threads of this one.
         self._mutex = threading.RLock()
         self._cache: dict[str, Any] = {}
-        self._is_closed = False
-        self._sync()
 
     # -- ask --------------------------------------------------------------------------------------
 
@@ -223,16 +175,10 @@ class Study:
             raise DataError(f"ask: n must be an integer of at least 1, got {n!r}")
         if worker is not None and not isinstance(worker, str):
             raise DataError(f"ask: worker must be a string, got {worker!r}")
-        wanted = 1 if n is None else int(n)
-        with self._journal.lock(), self._mutex:
-            self._sync()
+        with self.journal.lock(), self._mutex:
+            self._session.sync()
             columns = None if fixed is None else self.space.fix(fixed)
-            self._expire()
-            numbers = self._open_trials_of(worker)[:wanted]
-            numbers += self._from_queue(wanted - len(numbers), columns, worker)
-            missing = wanted - len(numbers)
-            if missing:
-                numbers += self._from_strategy(missing, columns, worker)
+            numbers = self._session.ask(1 if n is None else int(n), columns, worker)
             trials = [self.history.trial(number) for number in numbers]
         return trials[0] if n is None else trials
 
@@ -246,78 +192,10 @@ class Study:
         """
         if not (is_whole(n) and n >= 1):
             raise DataError(f"ask_block: n must be an integer of at least 1, got {n!r}")
-        with self._journal.lock(), self._mutex:
-            self._sync()
-            self._expire()
-
-            def make() -> Event:
-                proposals = self._propose(Request(int(n)))
-                return {"kind": "ask_block", "X": proposals.X, "tags": proposals.tags}
-
-            first = self._append_ask(make)
-            numbers = range(first, first + int(n))
-            return Block(numbers, self.history.X[first : first + int(n)], self.space)
-
-    def _from_queue(self, n: int, columns: FloatArray | None, worker: str | None) -> list[int]:
-        numbers: list[int] = []
-        # A caller who fixes values wants those; what is queued waits for the next plain ask.
-        while len(numbers) < n and self._record.queue and columns is None:
-            item = self._record.queue[0]
-            if self.space.is_complete(item.params):
-                tag: dict[str, Any] = (
-                    {"enqueued": True} if item.retry_of is None else {"retry_of": item.retry_of}
-                )
-                params, tags = [item.params], [tag]
-            else:
-                proposals = self._propose(Request(1, self.space.fix(item.params)))
-                params = [{**self.space.decode(proposals.X)[0], **item.params}]
-                tags = [{**proposals.tags[0], "enqueued": True}]
-            event: Event = {"kind": "ask", "params": params, "tags": tags, "queued": [item.seq]}
-            numbers.append(self._append_ask(partial(dict, event), worker))
-        return numbers
-
-    def _from_strategy(self, n: int, columns: FloatArray | None, worker: str | None) -> list[int]:
-        def make() -> Event:
-            proposals = self._propose(Request(n, columns))
-            return {"kind": "ask", "params": self.space.decode(proposals.X), "tags": proposals.tags}
-
-        first = self._append_ask(make, worker)
-        return list(range(first, first + n))
-
-    def _open_trials_of(self, worker: str | None) -> list[int]:
-        if worker is None:
-            return []
-        return [int(k) for k in self.history.pending() if self.history.worker(int(k)) == worker]
-
-    def _propose(self, request: Request) -> Proposals:
-        return propose(self._strategy, self._folded_state(), self.history, request, self._key)
-
-    def _append_ask(self, make: Callable[[], Event], worker: str | None = None) -> int:
-        """Write an ask event; called with the ask lock held. Tells may arrive meanwhile, trials may not."""
-        while True:
-            number, read = len(self.history), self._record.seq
-            event = make()
-            event.update(number=number, read=read, time=time.time())
-            if worker is not None:
-                event["worker"] = worker
-            if self.lease is not None:
-                event["until"] = event["time"] + self.lease
-            while True:
-                try:
-                    self._journal.append([event], expect=self._record.seq)
-                except Conflict:
-                    self._sync()
-                    if len(self.history) == number:
-                        continue  # only results came in: the proposal stands
-                    break
-                self._sync()
-                return number
-
-    def _expire(self) -> None:
-        now = time.time()
-        lost = [number for number, until in self._record.leases.items() if until < now]
-        if lost:
-            self._write({"kind": "expire", "numbers": sorted(lost)})
+        with self.journal.lock(), self._mutex:
+            self._session.sync()
+            numbers = self._session.ask_block(int(n))
+            return Block(numbers, self.history.X[numbers.start : numbers.stop], self.space)
 
     # -- tell -------------------------------------------------------------------------------------
 
@@ -358,7 +236,7 @@ class Study:
             For an unknown trial, a wrong name, or a value that is no number; nothing is stored.
         """
         with self._mutex:
-            self._sync()
+            self._session.sync()
             number = self._number(trial)
             event = self._outcome_event("tell", number, value, sd, cost, at)
             now = self.history.trial(number)
@@ -366,7 +244,7 @@ class Study:
                 return now
             if now.status == Status.FAILED and "error" in event:
                 return now
-            self._write(event)
+            self._session.write(event)
             return self.history.trial(number)
 
     def tell_block(self, block: Block, values: Any, *, sd: Any = None, cost: Any = None) -> None:
@@ -378,11 +256,11 @@ class Study:
             For a shape that does not fit, or a block of another study; nothing is stored.
         """
         with self._mutex:
-            self._sync()
+            self._session.sync()
             if block.numbers.stop > len(self.history):
                 raise DataError(f"tell_block: trials {block.numbers} are not of this study")
             event = read_block(self.spec, len(block), values, sd, cost)
-            self._write({"kind": "tell_block", "number": block.numbers.start, **event})
+            self._session.write({"kind": "tell_block", "number": block.numbers.start, **event})
 
     def fail(self, trial: Trial | int, error: str = "", *, cost: float | None = None) -> Trial:
         """Record that the run of a trial broke: strategies learn to keep away from there."""
@@ -396,13 +274,13 @@ class Study:
         if not isinstance(error, str):
             raise DataError(f"{kind}: the reason must be a string, got {error!r}")
         with self._mutex:
-            self._sync()
+            self._session.sync()
             number = self._number(trial)
             if self.history.status[number] in (Status.PENDING, Status.ABANDONED):
                 event: Event = {"kind": kind, "number": number, "error": error}
                 if cost is not None:
                     event["cost"] = read_cost(cost)
-                self._write(event)
+                self._session.write(event)
             return self.history.trial(number)
 
     def amend(
@@ -422,11 +300,11 @@ class Study:
             If the trial is still pending, or as in :meth:`tell`.
         """
         with self._mutex:
-            self._sync()
+            self._session.sync()
             number = self._number(trial)
             if self.history.is_pending(number):
                 raise DataError(f"amend: trial {number} has no result yet; use tell")
-            self._write(self._outcome_event("amend", number, value, sd, cost, at))
+            self._session.write(self._outcome_event("amend", number, value, sd, cost, at))
             return self.history.trial(number)
 
     def add(self, params: Params, value: Any, *, sd: Any = None, cost: float | None = None) -> Trial:
@@ -440,15 +318,15 @@ class Study:
         DataError
             As in :meth:`tell`, and for params whose names or kinds do not fit.
         """
-        with self._journal.lock(), self._mutex:
-            self._sync()
+        with self.journal.lock(), self._mutex:
+            self._session.sync()
             params = self._observed(params)
 
             def make() -> Event:
                 event = self._outcome_event("add", len(self.history), value, sd, cost, None)
                 return {**event, "params": params}
 
-            return self.history.trial(self._append_ask(make))
+            return self.history.trial(self._session.write_trials(make))
 
     def enqueue(self, params: Params) -> None:
         """Try these params at the next ask; parameters left out are filled in by the strategy.
@@ -459,12 +337,12 @@ class Study:
             For params that do not lie in the space.
         """
         with self._mutex:
-            self._sync()
+            self._session.sync()
             if self.space.is_complete(params):
                 params = self.space.validate(params, strict=True)
             else:
                 self.space.fix(params)
-            self._write({"kind": "enqueue", "params": dict(params)})
+            self._session.write({"kind": "enqueue", "params": dict(params)})
 
     def _outcome_event(
         self, kind: str, number: int, value: Any, sd: Any, cost: float | None, at: Params | None
@@ -494,50 +372,45 @@ class Study:
             raise DataError(f"there is no trial {trial}; this study has {len(self.history)} trials")
         return int(trial)
 
-    def _write(self, event: Event) -> None:
-        event["time"] = time.time()
-        self._journal.append([event])
-        self._sync()
-
     # -- look -------------------------------------------------------------------------------------
 
     @property
     def space(self) -> Space:
         """The space."""
-        return self._record.spec.space
+        return self.spec.space
 
     @property
     def spec(self) -> Spec:
         """What is optimised."""
-        return self._record.spec
+        return self._session.record.spec
 
     @property
     def strategy(self) -> AnyStrategy:
         """The strategy."""
-        return self._strategy
+        return self._session.strategy
 
     @property
     def journal(self) -> Journal:
         """Where the events are."""
-        return self._journal
+        return self._session.journal
 
     @property
     def history(self) -> History:
         """All trials in columns, minimised and encoded."""
-        return self._record.history
+        return self._session.history
 
     @property
     def trials(self) -> Trials:
         """All trials, a lazy sequence."""
         with self._mutex:
-            self._sync()
+            self._session.sync()
             return Trials(self.history)
 
     @property
     def pending(self) -> list[Trial]:
         """The trials asked and not yet told."""
         with self._mutex:
-            self._sync()
+            self._session.sync()
             return [self.history.trial(int(k)) for k in self.history.pending()]
 
     def __len__(self) -> int:
@@ -546,23 +419,23 @@ class Study:
     def __repr__(self) -> str:
         done = self.history.count(Status.COMPLETE)
         names = ", ".join(o.name for o in self.spec.objectives)
-        return f"<Study of {names}: {len(self.history)} trials, {done} complete, in {self._journal.where}>"
+        return f"<Study of {names}: {len(self.history)} trials, {done} complete, in {self.journal.where}>"
 
     def best(self, by: str | None = None) -> results.Best:
         """Return the best trial and the rule by which it was chosen; see :func:`bbopt.study.results.best`."""
         with self._mutex:
-            self._sync()
+            self._session.sync()
             found: results.Best = self._cached(
-                f"best {by}", lambda: results.best(self.history, self._key, by)
+                f"best {by}", lambda: results.best(self.history, self._session.key, by)
             )
             return found
 
     def recommend(self) -> results.Recommendation:
         """Return what the model would pick: params, mean, sd; the point need not have been evaluated."""
         with self._mutex:
-            self._sync()
+            self._session.sync()
             found: results.Recommendation = self._cached(
-                "recommend", lambda: results.recommend(self.history, self._key)
+                "recommend", lambda: results.recommend(self.history, self._session.key)
             )
             return found
 
@@ -573,8 +446,8 @@ class Study:
     def predict(self, params: Params | Sequence[Params]) -> results.Prediction | list[results.Prediction]:
         """Return mean and sd of the objective at one point or several, from a Gaussian process."""
         with self._mutex:
-            self._sync()
-            model = self._cached("model", lambda: results.fit_model(self.history, self._key))
+            self._session.sync()
+            model = self._cached("model", lambda: results.fit_model(self.history, self._session.key))
             points = [params] if isinstance(params, Mapping) else list(params)
             X = self.space.encode([self.space.validate(p, strict=False) for p in points])
             found = results.predict(self.spec, model, X)
@@ -583,8 +456,8 @@ class Study:
     def explain(self, trial: Trial | int) -> str:
         """Say in words why a trial was proposed."""
         with self._mutex:
-            self._sync()
-            return results.explain(self.history.trial(self._number(trial)), self._strategy, self.spec)
+            self._session.sync()
+            return results.explain(self.history.trial(self._number(trial)), self.strategy, self.spec)
 
     def to_dataframe(self) -> "pd.DataFrame":
         """Return all trials as a pandas DataFrame, one row a trial."""
@@ -605,34 +478,14 @@ class Study:
 
     def close(self) -> None:
         """Let go of the journal; nothing needs saving. What is known stays readable."""
-        self._is_closed = True
-        self._journal.close()
+        self._session.is_closed = True
+        self.journal.close()
 
     def __enter__(self) -> "Study":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    # -- state ------------------------------------------------------------------------------------
-
-    def _sync(self) -> None:
-        """Fold in what the journal holds beyond the last event seen, from any process."""
-        if not self._is_closed:
-            for event in self._journal.read(self._record.seq):
-                self._record.apply(event)
-
-    def _folded_state(self) -> Any:
-        """Return the strategy's state: the fold of its ``tell`` over the finished trials."""
-        record = self._record
-        if self._folded is None or self._corrections != record.corrections:
-            self._state, self._folded = self._strategy.init(self.spec, self._key), 0
-            self._corrections = record.corrections
-        new = record.finished[self._folded :]
-        if new:
-            self._state = self._strategy.tell(self._state, self.history.rows(new), self._key)
-            self._folded += len(new)
-        return self._state
 
 
 def _check_support(strategy: AnyStrategy, spec: Spec) -> None:

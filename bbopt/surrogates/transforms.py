@@ -70,7 +70,7 @@ def winsorize(y: FloatArray) -> FloatArray:
     low, median = ordered[len(y) // 10], ordered[(len(y) - 1) // 2]
     if low == median:  # nearly half of all values are equal: any spread must come from the rest
         return y.copy()
-    return np.minimum(y, median + TAIL * (median - low))
+    return np.asarray(np.minimum(y, median + TAIL * (median - low)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def merge(X: FloatArray, y: FloatArray, variance: FloatArray) -> Merged:
     known = ~np.isnan(variance)
     group_of: dict[tuple[bytes, bool], int] = {}
     group = np.empty(len(X), np.int64)
-    first = []
+    first: list[int] = []
     for i, (row, is_known) in enumerate(zip(np.ascontiguousarray(X) + 0.0, known.tolist(), strict=True)):
         key = (row.tobytes(), is_known)
         if key not in group_of:

@@ -70,11 +70,11 @@ class StrategyContract:
         """Same state, history, request and key give the same proposals, and nothing changes."""
         for space in (self.smooth_space(), self.mixed_space()):
             study = self._run(space, self.n_trials)
-            state = study._folded_state()
+            state = study._session.state()
             before = copy.deepcopy(state)
             version = study.history.version
-            first = study.strategy.ask(state, study.history, Request(3), study._key)
-            second = study.strategy.ask(state, study.history, Request(3), study._key)
+            first = study.strategy.ask(state, study.history, Request(3), study._session.key)
+            second = study.strategy.ask(state, study.history, Request(3), study._session.key)
             np.testing.assert_array_equal(first.X, second.X)
             assert first.tags == second.tags
             assert _is_equal(state, before), "ask changed the state"
@@ -88,12 +88,12 @@ class StrategyContract:
         if type(self.make()).__name__ != "Grid":
             assert not np.array_equal(runs[0].history.X, runs[2].history.X)
         generators = (np.random.Generator, np.random.RandomState, np.random.BitGenerator)
-        assert not any(isinstance(part, generators) for part in _parts(runs[0]._folded_state()))
+        assert not any(isinstance(part, generators) for part in _parts(runs[0]._session.state()))
 
     def test_law_3_state_is_a_fold(self) -> None:
         """The fold of ``tell`` does not depend on chunks, and replay equals live."""
         study = self._run(self.mixed_space(), self.n_trials)
-        finished = study._record.finished
+        finished = study._session.record.finished
         rng = np.random.default_rng(0)
         for cuts in (
             [],
@@ -101,13 +101,15 @@ class StrategyContract:
             sorted(rng.choice(len(finished), 5, replace=False)),
             range(len(finished)),
         ):
-            state = study.strategy.init(study.spec, study._key)
+            state = study.strategy.init(study.spec, study._session.key)
             for chunk in np.split(np.array(finished), list(cuts)):
-                state = study.strategy.tell(state, study.history.rows(chunk), study._key)
-            assert _is_equal(state, study._folded_state()), f"the fold depends on chunks, cut at {list(cuts)}"
-        replayed = Study.open(_through_json(study._journal), strategy=self.make())
+                state = study.strategy.tell(state, study.history.rows(chunk), study._session.key)
+            assert _is_equal(state, study._session.state()), (
+                f"the fold depends on chunks, cut at {list(cuts)}"
+            )
+        replayed = Study.open(_through_json(study.journal), strategy=self.make())
         np.testing.assert_array_equal(replayed.history.X, study.history.X)
-        assert _is_equal(replayed._folded_state(), study._folded_state())
+        assert _is_equal(replayed._session.state(), study._session.state())
         assert replayed.ask().params == study.ask().params
 
     def test_law_4_what_an_ask_learnt_is_in_the_tags(self) -> None:
@@ -116,7 +118,7 @@ class StrategyContract:
         for trial in study.trials:
             assert json.loads(json.dumps(trial.tag, allow_nan=False)) == trial.tag
         data = json.loads(json.dumps(strategy_to_dict(study.strategy)))
-        cold = Study.open(_through_json(study._journal), strategy=strategy_from_dict(data) or self.make())
+        cold = Study.open(_through_json(study.journal), strategy=strategy_from_dict(data) or self.make())
         assert cold.ask().params == study.ask().params
 
     def test_law_5_tell_takes_anything(self) -> None:
@@ -134,10 +136,10 @@ class StrategyContract:
             np.array([Status.FAILED, Status.COMPLETE], np.int8),
             [{}, {"somebody": "else"}],
         )
-        state = study.strategy.init(study.spec, study._key)
+        state = study.strategy.init(study.spec, study._session.key)
         for told in (foreign, disordered, rows, rows, foreign):
-            state = study.strategy.tell(state, told, study._key)
-        proposals = propose(study.strategy, state, study.history, Request(2), study._key)
+            state = study.strategy.tell(state, told, study._session.key)
+        proposals = propose(study.strategy, state, study.history, Request(2), study._session.key)
         assert proposals.X.shape == (2, d)
 
     def test_law_6_proposals_lie_in_the_space(self) -> None:
@@ -196,13 +198,13 @@ class StrategyContract:
         """Ask and tell use no clock, no file and no logger."""
         study = self._run(self.mixed_space(), self.n_trials)
         study.strategy.ask(
-            study._folded_state(), study.history, Request(2), study._key
+            study._session.state(), study.history, Request(2), study._session.key
         )  # loads modules and tables
-        finished = study.history.rows(study._record.finished)
+        finished = study.history.rows(study._session.record.finished)
         with _blind():
-            state = study.strategy.init(study.spec, study._key)
-            state = study.strategy.tell(state, finished, study._key)
-            proposals = study.strategy.ask(state, study.history, Request(2), study._key)
+            state = study.strategy.init(study.spec, study._session.key)
+            state = study.strategy.tell(state, finished, study._session.key)
+            proposals = study.strategy.ask(state, study.history, Request(2), study._session.key)
         assert proposals.X.shape == (2, study.space.d)
 
     # -- how they are driven ----------------------------------------------------------------------

@@ -19,7 +19,9 @@ def table():
 @pytest.mark.parametrize("mode", exhaustion.MODES)
 @pytest.mark.parametrize("strategy", ["random", "sobol", "grid", "lhs", "cbo", "bo"])
 def test_every_point_once_then_exhausted(table, strategy, mode):
-    exhaustion.go_through(table, strategy, mode, [1, 2, 3, 6, 7] if strategy == "bo" else [1, 2, 3, 10, 15, 64])
+    exhaustion.go_through(
+        table, strategy, mode, [1, 2, 3, 6, 7] if strategy == "bo" else [1, 2, 3, 10, 15, 64]
+    )
 
 
 @pytest.mark.parametrize("problem", fuzz_tells.OBJECTIVES)

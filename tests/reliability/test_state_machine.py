@@ -122,7 +122,9 @@ class Machine(RuleBasedStateMachine):
         self.handles[h].enqueue(params)
         self.model.queue.append(params)
 
-    @rule(h=HANDLE, wrong=st.sampled_from(["1", None, [1.0], {"loss": 1.0}, 10**400]), index=st.integers(-9, 99))
+    @rule(
+        h=HANDLE, wrong=st.sampled_from(["1", None, [1.0], {"loss": 1.0}, 10**400]), index=st.integers(-9, 99)
+    )
     def refuse(self, h, wrong, index):
         with pytest.raises(DataError):
             self.handles[h].tell(index, wrong)
@@ -139,7 +141,8 @@ class Machine(RuleBasedStateMachine):
             return
         for study in self.handles:
             seen = [
-                [dict(t.params), t.status.name, t.value, [o.values.get("gain") for o in t.late]] for t in study.trials
+                [dict(t.params), t.status.name, t.value, [o.values.get("gain") for o in t.late]]
+                for t in study.trials
             ]
             assert seen == self.model.trials
             assert [t.number for t in study.pending] == [

@@ -136,10 +136,10 @@ WRONG = [
 def test_a_wrong_value_changes_nothing(storage, value, message):
     study = line(storage)
     trial = study.ask()
-    seq = study._record.seq
+    seq = study._session.record.seq
     with pytest.raises(DataError, match=message):
         study.tell(trial, value)
-    assert study._record.seq == seq
+    assert study._session.record.seq == seq
     assert study.trials[0] == trial
     assert study.tell(trial, 1.0).value == 1.0
     assert study.ask().number == 1
@@ -201,10 +201,10 @@ def test_a_second_equal_tell_is_nothing_a_different_one_is_late(storage):
     study = line(storage)
     trial = study.ask()
     study.tell(trial, 1.0, cost=2.0)
-    seq = study._record.seq
+    seq = study._session.record.seq
     study.tell(trial, 1.0)
     study.tell(trial, 1.0, cost=2.0)
-    assert study._record.seq == seq
+    assert study._session.record.seq == seq
     late = study.tell(trial, 9.0)
     assert late.value == 1.0
     assert [o.values for o in late.late] == [{"loss": 9.0}]
@@ -436,7 +436,7 @@ def test_an_expired_lease_hands_the_params_out_again(storage):
 def test_without_a_lease_nothing_expires():
     study = line()
     study.ask()
-    assert study._record.leases == {}
+    assert study._session.record.leases == {}
 
 
 # -- blocks -------------------------------------------------------------------------------------------
