@@ -38,7 +38,7 @@ class Sum:
 
     def value(self, X: FloatArray) -> FloatArray:
         """Return the summed values (b,)."""
-        return np.sum([part.value(X) for part in self.parts], axis=0)
+        return np.asarray(np.sum([part.value(X) for part in self.parts], axis=0))
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the summed values (b,) and gradients (b, d)."""

@@ -95,4 +95,4 @@ def _levels(space: Space, j: int, current: FloatArray, draw: np.random.Generator
     sizes = 0.5 ** np.arange(1, int(np.ceil(np.log2(count))) + 1)
     jumps = current[:, None] + np.concatenate([sizes, -sizes])
     anywhere = draw.random((len(current), FEW_LEVELS // 2))
-    return np.clip(np.column_stack([current, jumps, anywhere]), 0.0, 1.0)
+    return np.asarray(np.clip(np.column_stack([current, jumps, anywhere]), 0.0, 1.0))

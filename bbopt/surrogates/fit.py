@@ -30,9 +30,13 @@ FRESH_START_EVERY = 10
 """A warm-started fit also tries a cold start when the number of observations is a multiple of this, or
 of a tenth of that number where it is larger."""
 
-GRADIENT_TOLERANCE = 0.15
+COLD_STARTS = ((0.4, 0.0, -11.5), (-1.2, 1.0, -11.5), (1.2, 1.0, -3.0))
+"""Log length-scale (before it grows with the dimension), log output scale, log noise. Of all triples out
+of eight candidates these missed the best mode least: on 1 of 60 data sets; one start alone misses 6."""
+
+GRADIENT_TOLERANCE = 0.1
 """A search ends when no derivative of the log posterior exceeds this: under 0.03 nats from the optimum,
-at half the evaluations of a tolerance of 0.03."""
+with a third to a half fewer evaluations than at 0.03."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +147,17 @@ class LogPosterior:
     def starts(self, previous: list[float] | None) -> FloatArray:
         """Return the points theta (k, d + 2) from which to search.
 
-        Cold: the prior's centre, shorter length-scales, and longer ones with little noise. Warm: where
-        the previous fit ended, and now and then, decided by n alone, the cold ones too.
+        Cold: long length-scales with little noise, short ones with little, long ones with much. Warm:
+        where the previous fit ended, and now and then, decided by n alone, one of the cold ones too.
         """
         root = 0.5 * np.log(max(self.d, 1))
-        cold = [
-            [*np.full(self.d, np.log(0.3) + root), 0.0, np.log(1e-3)],
-            [*np.full(self.d, self.prior.length_mu - 1.0 + root), 0.0, np.log(1e-5)],
-        ]
+        cold = [[*np.full(self.d, length + root), scale, noise] for length, scale, noise in COLD_STARTS]
         if previous is None or len(previous) != self.d + 2 or not np.isfinite(previous).all():
             return np.array(cold)
         n = len(self.F)
-        if n % max(FRESH_START_EVERY, n // FRESH_START_EVERY) == 0:
-            return np.array([previous, *cold[:1]])
+        period = max(FRESH_START_EVERY, n // FRESH_START_EVERY)
+        if n % period == 0:
+            return np.array([previous, cold[n // period % len(cold)]])
         return np.array([previous])
 
     def maximize(self, starts: FloatArray) -> Hyperparameters:

@@ -14,12 +14,13 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from bbopt import Real, Space, Study
+from bbopt import Objective, Real, Space, Study
 from bbopt.problems import get
 
 HERE = Path(__file__).parent
 BLUE, ORANGE, GREY = "#1b6ca8", "#d9822b", "#7a7a7a"
 METHODS = {"random": ("random search", ORANGE), "sobol": ("Sobol design", GREY), "auto": ("bbopt", BLUE)}
+BELOW = {"frameon": False, "fontsize": 9, "loc": "upper center", "bbox_to_anchor": (0.5, -0.16)}
 SEEDS, BUDGET = 20, 60
 
 
@@ -34,29 +35,29 @@ def main() -> None:
 
 def wave(x: float) -> float:
     """Return the function of the left panel."""
-    return float(np.sin(3 * x) + 0.3 * (x - 1.2) ** 2 - 0.5 * np.exp(-((x - 3.4) ** 2) / 0.1))
+    return float(np.sin(1.9 * x) + 0.5 * np.sin(4.1 * x + 1.0) - 0.12 * x)
 
 
-def draw_model(axes: plt.Axes) -> None:
-    """Draw the process after nine results, and where it asks next."""
-    study = Study(Space([Real("x", 0, 5)]), "y", seed=4)
-    for _ in range(8):
+def draw_model(axes: plt.Axes, n: int = 7, seed: int = 0) -> None:
+    """Draw the process after n results, and where it asks next."""
+    study = Study(Space([Real("x", 0, 6)]), Objective("y", noise=0), seed=seed)
+    for _ in range(n):
         trial = study.ask()
         study.tell(trial, wave(trial.params["x"]))
-    x = np.linspace(0, 5, 400)
+    x = np.linspace(0, 6, 500)
     predictions = study.predict([{"x": float(value)} for value in x])
     mean = np.array([prediction.mean for prediction in predictions])
     sd = np.array([prediction.sd for prediction in predictions])
     told = [(trial.params["x"], trial.value) for trial in study.trials]
     following = study.ask().params["x"]
-    axes.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=BLUE, alpha=0.15, linewidth=0, label="± 2 sd")
-    axes.plot(x, mean, color=BLUE, linewidth=2, label="what the model believes")
-    axes.plot(x, [wave(value) for value in x], color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="the truth")
-    axes.plot(*zip(*told, strict=True), "o", color="black", markersize=5, label="told")
+    axes.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=BLUE, alpha=0.15, linewidth=0)
+    axes.plot(x, [wave(value) for value in x], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), label="the truth")
+    axes.plot(x, mean, color=BLUE, linewidth=2, label="the model ± 2 sd")
+    axes.plot(*zip(*told, strict=True), "o", color="black", markersize=5, label="told", zorder=3)
     axes.axvline(following, color=ORANGE, linewidth=1.6, label="asked next")
-    axes.set(xlim=(0, 5), xlabel="x", ylabel="y")
-    axes.set_title("Eight results, and the next question", loc="left", pad=10)
-    axes.legend(frameon=False, fontsize=9)
+    axes.set(xlim=(0, 6), xlabel="x", ylabel="y")
+    axes.set_title(f"{n} results, and the next question", loc="left", pad=10)
+    axes.legend(**BELOW, ncol=4)
 
 
 def regrets(method: str, seed: int) -> np.ndarray:
@@ -80,7 +81,7 @@ def draw_regret(axes: plt.Axes) -> None:
         print(f"{name}: median regret {middle[-1]:.3f} after {BUDGET} trials, {SEEDS} seeds")
     axes.set(yscale="log", xlim=(1, BUDGET), xlabel="trials", ylabel="regret")
     axes.set_title(f"Hartmann-6: median and quartiles, {SEEDS} seeds", loc="left", pad=10)
-    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    axes.legend(**BELOW, ncol=3)
 
 
 if __name__ == "__main__":
