@@ -33,6 +33,7 @@ def minimize_batch(
     gradient_tolerance: float = 1e-5,
     value_tolerance: float = 2e-9,
     max_rounds: int = 200,
+    finalists: tuple[int, int] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Minimise a function within bounds from every start.
 
@@ -49,6 +50,9 @@ def minimize_batch(
         A start ends when a step improves by less than this, relative to max(\\|f\\|, 1).
     max_rounds : int
         The most evaluations of one start.
+    finalists : (rounds, count), optional
+        After so many rounds only the best so many starts go on: for when the lowest minimum is wanted,
+        not one from every start.
 
     Returns
     -------
@@ -63,7 +67,8 @@ def minimize_batch(
     if X.size == 0:
         return X, function(X)[0] if len(X) else np.empty(0)
     driver = _one_state_a_start if len(X) <= MANY_STARTS and _setulb_works() else _vectorised
-    return driver(function, X, lower, upper, gradient_tolerance, value_tolerance, max_rounds)
+    race = finalists or (max_rounds, len(X))
+    return driver(function, X, lower, upper, gradient_tolerance, value_tolerance, max_rounds, race)
 
 
 # --- one setulb state a start ------------------------------------------------------------------------
@@ -110,6 +115,7 @@ def _one_state_a_start(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
+    finalists: tuple[int, int],
 ) -> tuple[FloatArray, FloatArray]:
     from scipy.optimize import _lbfgsb
 
@@ -118,9 +124,14 @@ def _one_state_a_start(
     runs = [_Start(setulb, *rows, factr, gradient_tolerance) for rows in zip(X, lower, upper, strict=True)]
     waiting = [i for i, run in enumerate(runs) if run.advance(setulb)]
     best_X, best_f = X.copy(), np.full(len(X), np.inf)
-    for _ in range(max_rounds):
+    for k in range(max_rounds):
         if not waiting:
             break
+        if k == finalists[0]:
+            best = set(np.argsort(best_f, kind="stable")[: finalists[1]].tolist())
+            waiting = [i for i in waiting if i in best]
+            if not waiting:
+                break
         points = X[waiting]
         f, g = function(points)
         finite = np.isfinite(f)
@@ -128,11 +139,11 @@ def _one_state_a_start(
         improved = np.asarray(waiting)[better]
         best_f[improved], best_X[improved] = f[better], points[better]
         still = []
-        for k, i in enumerate(waiting):
+        for row, i in enumerate(waiting):
             run = runs[i]
-            run.f[...] = f[k]
-            run.g[...] = g[k]
-            if finite[k] and run.advance(setulb):
+            run.f[...] = f[row]
+            run.g[...] = g[row]
+            if finite[row] and run.advance(setulb):
                 still.append(i)
         waiting = still
     return best_X, best_f
@@ -149,7 +160,7 @@ def _setulb_works() -> bool:
 
     box = np.zeros((2, 2)), np.ones((2, 2))
     try:
-        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30)
+        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30, (30, 2))
     except (ImportError, AttributeError, TypeError, ValueError):
         return False
     return bool(np.allclose(X, [[0.3, 1.0], [0.0, 0.25]], atol=1e-6) and np.allclose(f, [1.0, 1.0]))
@@ -166,6 +177,7 @@ def _vectorised(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
+    finalists: tuple[int, int],
 ) -> tuple[FloatArray, FloatArray]:
     """Projected L-BFGS with a backtracking line search, every quantity an array over the starts."""
     r, d = X.shape
@@ -178,7 +190,9 @@ def _vectorised(
     length = np.minimum(1.0, 1.0 / np.maximum(np.linalg.norm(direction, axis=1), 1e-300))
     tries = np.zeros(r, np.int64)
     alive = np.isfinite(f) & (_projected_gradient(X, g, lower, upper) > gradient_tolerance)
-    for _ in range(max_rounds - 1):
+    for k in range(1, max_rounds):
+        if k == finalists[0]:
+            alive[np.argsort(f, kind="stable")[finalists[1] :]] = False
         rows = np.flatnonzero(alive)
         if len(rows) == 0:
             break

@@ -85,9 +85,9 @@ for trial in study.trials[-5:]:
 # %% [markdown]
 # ## What came out
 #
-# The best bread there is has 9.0: 250 °C, 32 minutes, 4 steam. `best` is the best trial that was run, with the rule by which it was chosen: the best value told, or,
-# where results are noisy, the best mean of the model. `recommend` is what the model would pick, run or
-# not.
+# The best bread there is has 9.0: 250 °C, 32 minutes, 4 steam. `best` is the best trial that was run,
+# with the rule by which it was chosen: the best value told, or, where results are noisy, the best mean
+# of the model. `recommend` is what the model would pick, run or not.
 
 # %%
 best = study.best()
@@ -172,7 +172,11 @@ except JournalError as error:
 
 # %%
 table = study.to_dataframe()
-print(table[["number", "status", "temperature", "minutes", "program", "steam", "taste"]].tail(6).to_string(index=False))
+print(
+    table[["number", "status", "temperature", "minutes", "program", "steam", "taste"]]
+    .tail(6)
+    .to_string(index=False)
+)
 
 study.close()
 folder.cleanup()

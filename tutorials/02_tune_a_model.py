@@ -83,11 +83,18 @@ def build(params):
             model = NuSVC(nu=params["nu"], kernel="poly", degree=params["degree"])
         case "boosting":
             model = GradientBoostingClassifier(
-                n_estimators=params["trees"], learning_rate=params["rate"], max_depth=params["depth"], random_state=0
+                n_estimators=params["trees"],
+                learning_rate=params["rate"],
+                max_depth=params["depth"],
+                random_state=0,
             )
         case "mlp":
             model = MLPClassifier(
-                (params["width"],), solver="sgd", learning_rate_init=params["step"], max_iter=60, random_state=0
+                (params["width"],),
+                solver="sgd",
+                learning_rate_init=params["step"],
+                max_iter=60,
+                random_state=0,
             )
     return make_pipeline(StandardScaler(), model)
 
@@ -115,7 +122,7 @@ print(f"{first.best().value:.4f} in {time.perf_counter() - start:.1f} s", dict(f
 # Any executor of `concurrent.futures` evaluates several trials at once; with two workers there are
 # always two under way, and each ask knows of the other. Threads do for work outside of Python, as in
 # most of scikit-learn, or for jobs on other machines. For plain Python code take a
-# `ProcessPoolExecutor`: then the objective must live in a module, and the call to `run` under
+# `ProcessPoolExecutor`: then the objective must be importable, and the call to `run` stand under
 # `if __name__ == "__main__":`.
 
 # %%
@@ -162,7 +169,11 @@ with ThreadPoolExecutor(2) as pool:
 
 # %%
 table = study.to_dataframe().sort_values("precision", ascending=False)
-print(table[["number", "status", "model", "kernel", "nu", "gamma", "width", "precision"]].head(6).to_string(index=False))
+print(
+    table[["number", "status", "model", "kernel", "nu", "gamma", "width", "precision"]]
+    .head(6)
+    .to_string(index=False)
+)
 print(table.groupby("model")["precision"].agg(["count", "max"]).round(4))
 
 # %%
@@ -171,7 +182,9 @@ best_so_far = np.fmax.accumulate(values)
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 axes.plot(1 - values, "o", color="0.6", label="a trial")
-axes.step(np.arange(len(values)), 1 - best_so_far, where="post", color="#1b6ca8", linewidth=2, label="best so far")
+axes.step(
+    np.arange(len(values)), 1 - best_so_far, where="post", color="#1b6ca8", linewidth=2, label="best so far"
+)
 axes.set(yscale="log", xlabel="trial", ylabel="1 - average precision")
 axes.legend(frameon=False)
 figure.savefig(Path(folder.name) / "convergence.png", dpi=120)
@@ -191,7 +204,11 @@ candidates = {
 }
 for name, model in candidates.items():
     model.fit(X, y)
-    score = model.decision_function if hasattr(model, "decision_function") else lambda A, m=model: m.predict_proba(A)[:, 1]
+    score = (
+        model.decision_function
+        if hasattr(model, "decision_function")
+        else lambda A, m=model: m.predict_proba(A)[:, 1]
+    )
     print(f"{name:<20} {average_precision_score(y_test, score(X_test)):.4f}")
 
 # %%

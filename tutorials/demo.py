@@ -8,12 +8,14 @@ Everything is kept in demo-out/, so a second run only shows the results.
 import argparse
 import json
 import multiprocessing
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +25,7 @@ from bbopt import JournalError, Status, Study, Trial
 from bbopt.problems import EvaluationFailed, tune
 
 PROBLEM = tune("cash-digits")  # what is tuned: problem(params) -> share of digits read wrongly
+SPAWN = multiprocessing.get_context("spawn")  # children start afresh, as on every system
 Show = Callable[[Study, Trial], None]
 METHODS = {"auto": "bbopt", "random": "random search"}
 PAUSE = 5.0  # a longer gap between two trials, in seconds, was a break between two processes
@@ -77,23 +80,27 @@ def search(path: Path, strategy: str, seed: int, budget: int, show: Show | None 
 
 def tune_and_survive(path: Path, budget: int) -> None:
     """Tune in a child process, kill it midway, reopen its journal and finish here."""
+    seen = None
     if not path.exists():
         say("Tuning, in a process of its own that will be killed without warning\n")
         show_progress_header()
-        child = multiprocessing.get_context("spawn").Process(target=child_search, args=(path, budget))
-        child.start()
-        kill_midway(child, path, after=int(0.45 * budget))
-        say(f"\n    Process {child.pid} is dead: SIGKILL. It had no chance to save anything.\n")
+        child = SPAWN.Process(target=search, args=(path, "auto", 0, budget, show_progress))
+        with children_ignore_ctrl_c():
+            child.start()
+        seen = kill_midway(child, path, after=int(0.45 * budget))
+        say(f"\n    Process {child.pid} was killed (SIGKILL): it had no chance to save anything.\n")
     with Study.open(path) as study:
         n, pending = n_ended(study), study.pending
     if n >= budget:
         say(f"The finished tuning was found in {path}: nothing is run again.\n")
         return
     say(f"Reopening {path}\n")
-    say(f"    {n} trials told, {len(pending)} pending. Every result that was told is there.")
+    say(f"    {n} trials told, {len(pending)} pending.")
+    if seen is not None:
+        say(f"    Another process had seen {seen} told before the kill: {max(seen - n, 0)} are lost.")
     for trial in pending:
-        say(f"    Trial {trial.number} ({describe(trial)})")
-        say("    was under way: it is taken up again.")
+        say(f"    Trial {trial.number} was under way and is taken up again:")
+        say(f"    {describe(trial)}")
     say()
     show_progress_header()
     resumed = [trial.number for trial in pending]
@@ -104,30 +111,40 @@ def tune_and_survive(path: Path, budget: int) -> None:
         say(f"\n    Trials 0 to {budget - 1}: each is there once, with a result. None was lost.\n")
 
 
-def child_search(path: Path, budget: int) -> None:
-    """What the child process runs."""
+def kill_midway(child: BaseProcess, path: Path, after: int) -> int:
+    """Watch the journal from outside; kill the child while it evaluates, once `after` results are told.
+
+    Returns how many results had been seen by then.
+    """
+    watched, seen = None, 0
     try:
-        search(path, "auto", 0, budget, show=show_progress)
-    except KeyboardInterrupt:  # Ctrl-C reaches parent and child: the parent says what there is to say
-        sys.exit(130)
-
-
-def kill_midway(child: "multiprocessing.process.BaseProcess", path: Path, after: int) -> None:
-    """Watch the journal from outside; kill the child while it evaluates, once `after` results are told."""
-    watched = None
-    while child.is_alive():
-        try:
-            watched = watched or Study.open(path)
-        except JournalError:  # the child has not created it yet
-            pass
-        else:
-            if n_ended(watched) >= after and watched.pending:
-                child.kill()
-        time.sleep(0.02)
-    child.join()
-    if watched is None:
-        sys.exit("The tuning process ended before it began; its message is above.")
+        while child.is_alive():
+            try:
+                watched = watched or Study.open(path)
+            except JournalError:  # the child has not created it yet
+                pass
+            else:
+                seen = n_ended(watched)
+                if seen >= after and watched.pending:
+                    break
+            time.sleep(0.02)
+    finally:
+        child.kill()
+        child.join()
+    if watched is None or child.exitcode >= 0:
+        sys.exit(f"The tuning process ended by itself (exit code {child.exitcode}); its message is above.")
     watched.close()
+    return seen
+
+
+@contextmanager
+def children_ignore_ctrl_c() -> Iterator[None]:
+    """Processes started in here leave Ctrl-C to their parent, which ends them."""
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 # --- what else scores ---------------------------------------------------------------------------------
@@ -141,23 +158,23 @@ def compare(options: argparse.Namespace) -> dict[str, list[Study]]:
     paths["auto", 0] = options.out / "tuning.db"
     missing = [key for key, path in paths.items() if not is_finished(path, options.budget)]
     if missing:
-        say(
-            f"The same {options.budget} trials for random search, {options.seeds} seeds each, two at a time\n"
-        )
-        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-            jobs = {pool.submit(search, paths[key], *key, options.budget): key for key in missing}
-            try:
-                for job in as_completed(jobs):
-                    job.result()
-                    method, seed = jobs[job]
-                    with Study.open(paths[method, seed]) as study:
-                        loss = study.best(by="observed").value
-                    say(f"    {METHODS[method]:<14} seed {seed}   best error {loss:.3f}")
-            except KeyboardInterrupt:
-                pool.shutdown(cancel_futures=True)
-                raise
+        say("Random search with the same budget, and both with other seeds; two at a time\n")
+        with children_ignore_ctrl_c():
+            pool = SPAWN.Pool(2)
+        jobs = [(paths[key], *key, options.budget) for key in missing]
+        with pool:
+            for method, seed in pool.imap_unordered(search_one, jobs):
+                with Study.open(paths[method, seed]) as study:
+                    loss = study.best(by="observed").value
+                say(f"    {METHODS[method]:<14} seed {seed}   best error {loss:.3f}")
         say()
     return {m: [Study.open(paths[m, k]) for k in range(options.seeds)] for m in METHODS}
+
+
+def search_one(job: tuple[Path, str, int, int]) -> tuple[str, int]:
+    """Run one study to its end; return its method and seed."""
+    search(*job)
+    return job[1], job[2]
 
 
 def is_finished(path: Path, budget: int) -> bool:
@@ -225,6 +242,7 @@ def show_comparison(traces: dict[str, np.ndarray], losses_of_defaults: dict[str,
     say()
     for model, loss in losses_of_defaults.items():
         say(f"    {f'{model}, default settings':<27} {loss:>16.3f}")
+    say("\n    Settings were picked on these very folds, which flatters what was searched a little.")
 
 
 def show_seconds(studies: dict[str, list[Study]]) -> None:

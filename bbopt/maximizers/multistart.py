@@ -19,6 +19,7 @@ EXHAUSTIVE = 4096
 """Finite spaces up to this size are scored completely."""
 RAW = 512
 RESTARTS = 20
+FINALISTS = (10, 4)
 ROUNDS = 4
 """The most alternations between continuous moves and sweeps."""
 GRADIENT_TOLERANCE, VALUE_TOLERANCE = 1e-3, 1e-8
@@ -136,6 +137,7 @@ def _climb(
         upper / scale,
         gradient_tolerance=GRADIENT_TOLERANCE,
         value_tolerance=VALUE_TOLERANCE,
+        finalists=FINALISTS,
     )
     moved = np.clip(Z * scale, lower, upper)
     if (space.n_levels > 0).any() or space.is_conditional:

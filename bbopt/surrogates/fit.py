@@ -105,7 +105,7 @@ def fit(
     known = np.full(len(y), np.nan) if variance is None else variance
     if noise is not None and noise > 0:
         known = np.where(np.isnan(known), noise**2, known)
-    merged = merge(X, model_y, outcome.variance(known))
+    merged = merge(X, model_y, outcome.variance(known, model_y))
     features = Features(space)
     posterior = LogPosterior(features, merged, prior, learns_noise=noise is None)
     hyperparameters = posterior.maximize(posterior.starts(previous))

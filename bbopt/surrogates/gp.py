@@ -179,7 +179,8 @@ class GP:
     def predict(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return means and standard deviations (b,) of the noise-free outcome in the outcome's units."""
         mean, variance = self.posterior(X)
-        return self.outcome.inverse(mean[:, 0]), self.outcome.inverse_sd(np.sqrt(variance))
+        sd = self.outcome.inverse_sd(mean[:, 0], np.sqrt(variance))
+        return self.outcome.inverse(mean[:, 0]), sd
 
     def fantasize(self, X: FloatArray) -> "GP":
         """Condition on the posterior mean at X (q, d): no mean changes, the uncertainty there goes.

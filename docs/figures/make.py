@@ -1,4 +1,4 @@
-"""Draw the figures of the README: `python docs/figures/make.py` (about two minutes).
+"""Draw the figures of the README: `python docs/figures/make.py` (a minute or two).
 
 Left: what one ask looks at, in one dimension. Right: Hartmann-6, bbopt's default against random search
 and a Sobol design, 20 seeds each.
@@ -51,7 +51,9 @@ def draw_model(axes: plt.Axes, n: int = 7, seed: int = 0) -> None:
     told = [(trial.params["x"], trial.value) for trial in study.trials]
     following = study.ask().params["x"]
     axes.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=BLUE, alpha=0.15, linewidth=0)
-    axes.plot(x, [wave(value) for value in x], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), label="the truth")
+    axes.plot(
+        x, [wave(value) for value in x], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), label="the truth"
+    )
     axes.plot(x, mean, color=BLUE, linewidth=2, label="the model ± 2 sd")
     axes.plot(*zip(*told, strict=True), "o", color="black", markersize=5, label="told", zorder=3)
     axes.axvline(following, color=ORANGE, linewidth=1.6, label="asked next")
@@ -75,10 +77,12 @@ def draw_regret(axes: plt.Axes) -> None:
         curves = dict(zip(jobs, pool.map(regrets, *zip(*jobs, strict=True)), strict=True))
     trials = np.arange(1, BUDGET + 1)
     for method, (name, color) in METHODS.items():
-        low, middle, high = np.quantile([curves[method, seed] for seed in range(SEEDS)], [0.25, 0.5, 0.75], axis=0)
+        low, middle, high = np.quantile(
+            [curves[method, seed] for seed in range(SEEDS)], [0.25, 0.5, 0.75], axis=0
+        )
         axes.fill_between(trials, low, high, step="post", color=color, alpha=0.15, linewidth=0)
         axes.step(trials, middle, where="post", color=color, linewidth=2, label=name)
-        print(f"{name}: median regret {middle[-1]:.3f} after {BUDGET} trials, {SEEDS} seeds")
+        print(f"{name}: median regret {middle[-1]:.3f} after {BUDGET} trials, {SEEDS} seeds")  # noqa: T201
     axes.set(yscale="log", xlim=(1, BUDGET), xlabel="trials", ylabel="regret")
     axes.set_title(f"Hartmann-6: median and quartiles, {SEEDS} seeds", loc="left", pad=10)
     axes.legend(**BELOW, ncol=3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bbopt.surrogates.transforms import merge, standardize, winsorize
+from bbopt.surrogates.transforms import merge, standardize
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-12, 1.0, 1e12, 1e300])
@@ -41,7 +41,27 @@ def test_one_huge_value_leaves_the_rest_its_resolution():
 
 def test_the_good_tail_is_kept():
     y = np.concatenate([np.linspace(0, 1, 20), [-1e6]])
-    assert winsorize(y)[-1] == -1e6
+    model, _ = standardize(y)
+    affine = (y - y.mean()) / y.std()
+    np.testing.assert_allclose(model[[0, -1]], affine[[0, -1]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("largest", [2.0, 1e3, 1e20, 1e300])
+def test_the_compressed_tail_comes_back(largest):
+    """The map is increasing and inverse() undoes it; its slope is the one of finite differences."""
+    y = np.concatenate([np.linspace(0, 1, 40), np.geomspace(1.1, largest, 9)])
+    model, outcome = standardize(y)
+    assert (np.diff(model) > 0).all()
+    np.testing.assert_allclose(outcome(y), model, rtol=1e-12, atol=1e-12)
+    back = outcome.inverse(model)
+    np.testing.assert_allclose(back[:44], y[:44], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(np.log(back[40:]), np.log(y[40:]), rtol=1e-6)
+    at = model[5:-1]
+    h = 1e-7
+    slope = (outcome.inverse(at + h) - outcome.inverse(at - h)) / (2 * h)
+    np.testing.assert_allclose(outcome.inverse_sd(at, np.ones(len(at))), slope, rtol=1e-4)
+    if largest < 1e100:  # a square must be a float
+        np.testing.assert_allclose(outcome.variance(slope**2, at), 1.0, rtol=1e-3)
 
 
 def test_merging_keeps_first_places_and_precisions():
