@@ -33,7 +33,6 @@ def minimize_batch(
     gradient_tolerance: float = 1e-5,
     value_tolerance: float = 2e-9,
     max_rounds: int = 200,
-    finalists: tuple[int, int] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Minimise a function within bounds from every start.
 
@@ -50,9 +49,6 @@ def minimize_batch(
         A start ends when a step improves by less than this, relative to max(\\|f\\|, 1).
     max_rounds : int
         The most evaluations of one start.
-    finalists : (rounds, count), optional
-        After so many rounds only the best so many starts go on: for when the lowest minimum is wanted,
-        not one from every start.
 
     Returns
     -------
@@ -67,8 +63,7 @@ def minimize_batch(
     if X.size == 0:
         return X, function(X)[0] if len(X) else np.empty(0)
     driver = _one_state_a_start if len(X) <= MANY_STARTS and _setulb_works() else _vectorised
-    race = finalists or (max_rounds, len(X))
-    return driver(function, X, lower, upper, gradient_tolerance, value_tolerance, max_rounds, race)
+    return driver(function, X, lower, upper, gradient_tolerance, value_tolerance, max_rounds)
 
 
 # --- one setulb state a start ------------------------------------------------------------------------
@@ -115,7 +110,6 @@ def _one_state_a_start(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
-    finalists: tuple[int, int],
 ) -> tuple[FloatArray, FloatArray]:
     from scipy.optimize import _lbfgsb
 
@@ -124,14 +118,9 @@ def _one_state_a_start(
     runs = [_Start(setulb, *rows, factr, gradient_tolerance) for rows in zip(X, lower, upper, strict=True)]
     waiting = [i for i, run in enumerate(runs) if run.advance(setulb)]
     best_X, best_f = X.copy(), np.full(len(X), np.inf)
-    for k in range(max_rounds):
+    for _ in range(max_rounds):
         if not waiting:
             break
-        if k == finalists[0]:
-            best = set(np.argsort(best_f, kind="stable")[: finalists[1]].tolist())
-            waiting = [i for i in waiting if i in best]
-            if not waiting:
-                break
         points = X[waiting]
         f, g = function(points)
         finite = np.isfinite(f)
@@ -160,7 +149,7 @@ def _setulb_works() -> bool:
 
     box = np.zeros((2, 2)), np.ones((2, 2))
     try:
-        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30, (30, 2))
+        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30)
     except (ImportError, AttributeError, TypeError, ValueError):
         return False
     return bool(np.allclose(X, [[0.3, 1.0], [0.0, 0.25]], atol=1e-6) and np.allclose(f, [1.0, 1.0]))
@@ -177,7 +166,6 @@ def _vectorised(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
-    finalists: tuple[int, int],
 ) -> tuple[FloatArray, FloatArray]:
     """Projected L-BFGS with a backtracking line search, every quantity an array over the starts."""
     r, d = X.shape
@@ -190,9 +178,7 @@ def _vectorised(
     length = np.minimum(1.0, 1.0 / np.maximum(np.linalg.norm(direction, axis=1), 1e-300))
     tries = np.zeros(r, np.int64)
     alive = np.isfinite(f) & (_projected_gradient(X, g, lower, upper) > gradient_tolerance)
-    for k in range(1, max_rounds):
-        if k == finalists[0]:
-            alive[np.argsort(f, kind="stable")[finalists[1] :]] = False
+    for _ in range(max_rounds - 1):
         rows = np.flatnonzero(alive)
         if len(rows) == 0:
             break

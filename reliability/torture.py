@@ -8,6 +8,7 @@ asked, and what went wrong. Rows that are other problems (grids, other dimension
 optimum) show no ratio. A regret below 1e-4 counts as found, whatever the ratio. Warnings count as errors.
 """
 
+import json
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -221,6 +222,7 @@ def run(case: Case, seed: int, asks: int = ASKS) -> Outcome:
             for _ in range(asks):
                 trial = study.ask()
                 case.space.validate(trial.params)  # a DataError out of bounds
+                json.dumps(trial.tag, allow_nan=False)  # what a file could not hold
                 u = unit(case.space, trial.params) if case.space.d else [0.5]
                 study.tell(trial, case.value(quadratic(u), u), sd=case.sd)
             if any(trial.status == Status.COMPLETE for trial in study.trials):

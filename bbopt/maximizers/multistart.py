@@ -18,8 +18,6 @@ from bbopt.types import BoolArray, FloatArray
 EXHAUSTIVE = 4096
 """Finite spaces up to this size are scored completely."""
 RAW = 512
-RESTARTS = 20
-FINALISTS = (10, 4)
 ROUNDS = 4
 """The most alternations between continuous moves and sweeps."""
 GRADIENT_TOLERANCE, VALUE_TOLERANCE = 1e-3, 1e-8
@@ -35,7 +33,7 @@ def maximize(
     rng: Key,
     *,
     exclude: FloatArray | None = None,
-    restarts: int = RESTARTS,
+    restarts: int | None = None,
     raw: int = RAW,
 ) -> FloatArray:
     """Return the n best distinct points found, best first, shape (n, d).
@@ -53,8 +51,8 @@ def maximize(
         The result is a pure function of it and the other arguments.
     exclude : array (e, d), optional
         Snapped points never to return.
-    restarts : int
-        How many points are refined.
+    restarts : int, optional
+        How many points are refined; by default 10, above 10 columns 20.
     raw : int
         How many points are sampled.
 
@@ -73,6 +71,7 @@ def maximize(
 
     X = candidates(space, acquisition.scale, starts, fixed, rng, raw)
     values = acquisition.value(X) if len(X) else np.empty(0)
+    restarts = restarts or (10 if space.d <= 10 else 20)
     chosen = spread_out(X, values, acquisition.scale, restarts)
     refined, refined_values = refine(acquisition, space, X[chosen], values[chosen], fixed, X[chosen], rng)
     pool, pool_values = np.concatenate([refined, X]), np.concatenate([refined_values, values])
@@ -137,7 +136,6 @@ def _climb(
         upper / scale,
         gradient_tolerance=GRADIENT_TOLERANCE,
         value_tolerance=VALUE_TOLERANCE,
-        finalists=FINALISTS,
     )
     moved = np.clip(Z * scale, lower, upper)
     if (space.n_levels > 0).any() or space.is_conditional:

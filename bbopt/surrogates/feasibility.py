@@ -5,12 +5,16 @@ likelihood finds the columns that matter, which a handful of failures suffices f
 P(success) = Phi((1/2 - mean) / sd): certain near what was seen, undecided far from it. Least-squares
 classification is as good as a Laplace approximation here, and needs no second machinery (Rasmussen and
 Williams 2006, section 6.5).
+
+A first failure may well have nothing to do with the place: a typing mistake, a full disk. So the model is
+believed more with every failure: with f of them, what it says is mixed with a chance of 2^(-f²) that
+places do not matter. Without that a single mishap shuts off whatever lies on its side of the space.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erfcx, log_ndtr
+from scipy.special import erfcx, log_ndtr, ndtr
 
 from bbopt.space import Space
 from bbopt.surrogates.fit import Prior, fit
@@ -30,15 +34,18 @@ LABELS = Prior(noise_floor=0.1)
 
 @dataclass(frozen=True, slots=True)
 class LogFeasibility:
-    """Log of the probability that a run at x finishes, times CAUTION; to be added to an acquisition.
+    """What the chance to finish at x is worth in an acquisition: log((1 - doubt) P^CAUTION + doubt).
 
     Attributes
     ----------
     labels : GP
         The model of the labels.
+    doubt : float
+        The chance that the failures had nothing to do with their places, in [0, 1/2].
     """
 
     labels: GP
+    doubt: float
 
     @classmethod
     def fit(
@@ -56,7 +63,8 @@ class LogFeasibility:
             See :func:`bbopt.surrogates.fit.fit`.
         """
         labels = np.concatenate([np.zeros(len(X)), np.ones(len(X_failed))])
-        return cls(fit(space, np.concatenate([X, X_failed]), labels, previous=previous, prior=LABELS))
+        model = fit(space, np.concatenate([X, X_failed]), labels, previous=previous, prior=LABELS)
+        return cls(model, max(2.0 ** -(len(X_failed) ** 2), 1e-300))
 
     @property
     def theta(self) -> list[float]:
@@ -69,21 +77,28 @@ class LogFeasibility:
         return self.labels.scale
 
     def probability(self, X: FloatArray) -> FloatArray:
-        """Return the probability of success (b,)."""
-        return np.asarray(np.exp(self.value(X) / CAUTION))
+        """Return the probability of success (b,) if places matter."""
+        mean, variance = self.labels.posterior(X)
+        return np.asarray(ndtr((self._boundary - mean[:, 0]) / np.sqrt(variance + self._slack)))
 
     def value(self, X: FloatArray) -> FloatArray:
-        """Return CAUTION times the log probability of success (b,)."""
+        """Return what to add to a log acquisition (b,), at most 0."""
         mean, variance = self.labels.posterior(X)
-        return np.asarray(CAUTION * log_ndtr((self._boundary - mean[:, 0]) / np.sqrt(variance + self._slack)))
+        return self._mixed(log_ndtr((self._boundary - mean[:, 0]) / np.sqrt(variance + self._slack)))
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return CAUTION times the log probability of success (b,) and its gradient (b, d)."""
+        """Return what to add to a log acquisition (b,) and its gradient (b, d)."""
         mean, variance, pull = self.labels.posterior_vjp(X)
         sd = np.sqrt(variance + self._slack)
         z = (self._boundary - mean[:, 0]) / sd
-        slope = CAUTION * np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2.0))  # phi / Phi
-        return CAUTION * log_ndtr(z), pull((-slope / sd)[:, None], -0.5 * slope * z / sd**2)
+        log_p = log_ndtr(z)
+        value = self._mixed(log_p)
+        share = (1.0 - self.doubt) * np.exp(CAUTION * log_p - value)  # of the model in the mixture
+        slope = share * CAUTION * np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2.0))  # phi / Phi
+        return value, pull((-slope / sd)[:, None], -0.5 * slope * z / sd**2)
+
+    def _mixed(self, log_p: FloatArray) -> FloatArray:
+        return np.asarray(np.logaddexp(np.log1p(-self.doubt) + CAUTION * log_p, np.log(self.doubt)))
 
     @property
     def _boundary(self) -> float:
