@@ -15,6 +15,7 @@ from bbopt.errors import Conflict, DataError, JournalError, UnsupportedError
 from bbopt.rng import draw_seed
 from bbopt.space import Space
 from bbopt.spec import Objective, Spec
+from bbopt.strategies.auto import Auto
 from bbopt.strategies.registry import make_strategy
 from bbopt.strategies.strategy import AnyStrategy
 from bbopt.study import loop, results
@@ -39,7 +40,7 @@ class Study:
         Default: one objective named "value", minimised.
     strategy : str or strategy, optional
         A name ("auto", "bo", "sobol", "random", "lhs", "grid", "cbo") or an object. Default "auto",
-        or what an existing journal recorded.
+        which for an existing journal is what it recorded.
     storage : None, path or Journal
         None keeps everything in memory; a path ending in ``.db`` (SQLite) or ``.jsonl`` creates the
         file or reopens what is there.
@@ -76,8 +77,9 @@ class Study:
             raise DataError(f"seed must be an integer or None, got {seed!r}")
         if lease is not None and not (is_finite(lease) and lease > 0):
             raise DataError(f"lease must be a positive number of seconds or None, got {lease!r}")
-        made = None if strategy is None else make_strategy(strategy)
-        chosen = made if made is not None else make_strategy("auto")
+        chosen = make_strategy("auto" if strategy is None else strategy)
+        # "Choose for me" agrees with whatever was chosen when the study began.
+        made = None if isinstance(chosen, Auto) else chosen
         _check_support(chosen, spec)
         journal = open_journal(storage)
         header = next(iter(journal.read(0)), None)

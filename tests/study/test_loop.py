@@ -52,6 +52,14 @@ def test_budget_counts_what_is_already_there(tmp_path):
     assert len(calls) == 10
 
 
+def test_a_larger_budget_goes_on_with_the_same_study(tmp_path):
+    path = tmp_path / "study.db"
+    for budget in (2001, 2500):
+        study = minimize(lambda X: X[:, 0] ** 2, LINE, budget, vectorized=True, storage=path, seed=0)
+        assert len(study.trials) == budget
+        study.close()
+
+
 def test_minimize_and_maximize():
     assert minimize(square, LINE, 15, seed=0).best().value < 1e-3
     assert maximize(lambda p: -square(p), LINE, 15, seed=0).best().value > -1e-3
