@@ -5,13 +5,14 @@ in processor time, which what else the machine does stretches least. The designs
 where waiting counts too, are shown for comparison.
 """
 
-import common
 import tempfile
 import time
 from pathlib import Path
 
-import bbopt
+import common
 import numpy as np
+
+import bbopt
 from bbopt import ConsensusBasedOptimization, Random, Real, Sobol
 
 COUNT = 100_000
@@ -50,7 +51,15 @@ def bookkeeping(strategy, storage, count):
         began = clocks()
         path = None if storage is None else Path(folder) / storage
         study = bbopt.minimize(
-            sphere, space, count, vectorized=True, strategy=strategy, seed=0, storage=path, progress=False, noise=0
+            sphere,
+            space,
+            count,
+            vectorized=True,
+            strategy=strategy,
+            seed=0,
+            storage=path,
+            progress=False,
+            noise=0,
         )
         total = clocks() - began
         study.close()
@@ -65,7 +74,7 @@ def main():
     count = COUNT // 20 if options.quick else COUNT
     repeats = 1 if options.quick else 3
     settings = {
-        "versions": common.versions("bbopt", "numpy", "scipy"),
+        "versions": common.versions("numpy", "scipy"),
         "threads": "1",
         "evaluations": count,
         "objective": f"sphere, d = {D}, vectorised; its time is taken out",
@@ -82,7 +91,9 @@ def main():
         is_required = storage is None and label.startswith("CBO")
         verdict = ("yes" if micro < 20 else "NO") if is_required else ""
         rows.append([label, journal, size, f"{micro:.2f}", f"{wall:.2f}", verdict])
-        results.append({"strategy": label, "journal": journal, "block": size, "processor us": micro, "wall us": wall})
+        results.append(
+            {"strategy": label, "journal": journal, "block": size, "processor us": micro, "wall us": wall}
+        )
         print(f"{label}, {journal}: {micro:.2f} us", flush=True)
     print()
     common.table(["strategy", "journal", "block", "processor us", "wall us", "reached"], rows)

@@ -37,7 +37,9 @@ def pin():
 
 def versions(*packages):
     """Return the versions of Python and of the packages, where they are installed."""
-    found = {"python": platform.python_version()}
+    import bbopt
+
+    found = {"python": platform.python_version(), "bbopt": bbopt.__version__}
     for package in packages:
         try:
             found[package] = version(package)
@@ -60,7 +62,12 @@ def table(header, rows):
     cells = [[str(cell) for cell in row] for row in [header, *rows]]
     widths = [max(len(row[k]) for row in cells) for k in range(len(header))]
     for i, row in enumerate(cells):
-        print("  ".join(cell.rjust(w) if k else cell.ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  ".join(
+                cell.rjust(w) if k else cell.ljust(w)
+                for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
+        )
         if i == 0:
             print("  ".join("-" * w for w in widths))
     print(flush=True)

@@ -8,8 +8,9 @@ problem.
 
 import common
 import numpy as np
-from bbopt import problems
 from methods import best, optimize
+
+from bbopt import problems
 
 CASES = {
     "branin": lambda: problems.branin(),
@@ -30,7 +31,7 @@ def main():
     common.pin()
     seeds = range(2 if options.quick else options.seeds)
     settings = {
-        "versions": common.versions("bbopt", "numpy", "scipy", "optuna", "torch"),
+        "versions": common.versions("numpy", "scipy", "optuna", "torch"),
         "threads": "1",
         "budget": BUDGET,
         "seeds": len(seeds),
@@ -47,7 +48,17 @@ def main():
             regrets = [problem.regret(best(run)) for run in runs]
             verdict = ("yes" if np.median(wasted) <= ALLOWED else "NO") if method == "bbopt" else ""
             median = f"{np.median(wasted):.0f}"
-            rows.append([name, method, median, max(wasted), f"{np.median(regrets):.2g}", f"{max(regrets):.2g}", verdict])
+            rows.append(
+                [
+                    name,
+                    method,
+                    median,
+                    max(wasted),
+                    f"{np.median(regrets):.2g}",
+                    f"{max(regrets):.2g}",
+                    verdict,
+                ]
+            )
             results.setdefault(name, {})[method] = {"wasted": wasted, "regrets": regrets}
             print(f"{name} {method}: wasted {median}, regret {np.median(regrets):.2g}", flush=True)
     print()

@@ -7,6 +7,7 @@ Required of bbopt: a median of at most 0.03 on Branin and 0.2 on Hartmann-6 (wan
 import common
 import numpy as np
 from methods import best, optimize, sobol_points
+
 from bbopt import problems
 
 CASES = {"branin": (10, 20, 0.03), "hartmann6": (14, 60, 0.2)}
@@ -17,12 +18,14 @@ def main():
     """Print and save the table."""
     parser = common.arguments(__doc__, "efficiency")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--botorch", type=int, default=0, metavar="SEEDS", help="also BoTorch, on so many seeds")
+    parser.add_argument(
+        "--botorch", type=int, default=0, metavar="SEEDS", help="also BoTorch, on so many seeds"
+    )
     options = parser.parse_args()
     common.pin()
     seeds = range(3 if options.quick else options.seeds)
     settings = {
-        "versions": common.versions("bbopt", "numpy", "scipy", "optuna", "torch", "botorch"),
+        "versions": common.versions("numpy", "scipy", "optuna", "torch", "botorch"),
         "threads": "1",
         "budgets": "; ".join(f"{name}: {first} Sobol + {more}" for name, (first, more, _) in CASES.items()),
         "seeds": len(seeds),
@@ -37,11 +40,21 @@ def main():
             chosen = seeds[: options.botorch] if method == "BoTorch LogEI" else seeds
             regrets = []
             for seed in chosen:
-                outcomes = optimize(method, problem, first + more, seed, sobol_points(problem.spec, first, seed))
+                outcomes = optimize(
+                    method, problem, first + more, seed, sobol_points(problem.spec, first, seed)
+                )
                 regrets.append(problem.regret(best(outcomes)))
             low, median, high = common.quartiles(regrets)
             verdict = ("yes" if median <= allowed else "NO") if method == "bbopt" else ""
-            rows.append([name, method, len(regrets), *(f"{q:.2g}" for q in (low, median, high, np.max(regrets))), verdict])
+            rows.append(
+                [
+                    name,
+                    method,
+                    len(regrets),
+                    *(f"{q:.2g}" for q in (low, median, high, np.max(regrets))),
+                    verdict,
+                ]
+            )
             results.setdefault(name, {})[method] = {"median": median, "regrets": regrets}
             print(f"{name} {method}: median {median:.3g}", flush=True)
     print()

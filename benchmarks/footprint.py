@@ -5,11 +5,12 @@ Required: ``import bbopt`` in at most 0.3 s and without torch, a study of 100 tr
 optimization) within 150 MB at its peak.
 """
 
-import common
 import json
 import statistics
 import subprocess
 import sys
+
+import common
 
 IMPORTS = {
     "import bbopt": "import bbopt",
@@ -42,7 +43,8 @@ print(json.dumps({"seconds": seconds, "peak": peak / 1024, "modules": sorted(sys
 
 def fresh(code):
     """Run code in a fresh process; return its seconds (from ``began``), peak in MiB and modules."""
-    script = f"import sys, time\nbegan = time.perf_counter()\n{code}\nseconds = time.perf_counter() - began\n{_REPORT}"
+    timed = f"began = time.perf_counter()\n{code}\nseconds = time.perf_counter() - began"
+    script = f"import sys, time\n{timed}\n{_REPORT}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -53,7 +55,7 @@ def main():
     options = parser.parse_args()
     repeats = 3 if options.quick else 10
     settings = {
-        "versions": common.versions("bbopt", "numpy", "scipy", "optuna"),
+        "versions": common.versions("numpy", "scipy", "optuna"),
         "threads": "1",
         "processes": f"{repeats} fresh ones each, after one that warms the disk",
     }
@@ -70,7 +72,11 @@ def main():
         seconds = statistics.median(run["seconds"] for run in runs)
         peak = statistics.median(run["peak"] for run in runs)
         heavy = [name for name in HEAVY if name in runs[0]["modules"]]
-        results[label] = {"seconds": [run["seconds"] for run in runs], "peak MiB": peak, "heavy modules": heavy}
+        results[label] = {
+            "seconds": [run["seconds"] for run in runs],
+            "peak MiB": peak,
+            "heavy modules": heavy,
+        }
         rows.append([label, f"{seconds:.3f}", f"{peak:.0f}", ", ".join(heavy) or "-"])
     common.table(["", "seconds", "peak MiB", "heavy modules"], rows)
     found = results["import bbopt"]

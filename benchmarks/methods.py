@@ -103,7 +103,10 @@ class Botorch:
         torch.manual_seed(seed)
         warnings.simplefilter("ignore")
         self.space = spec.space
-        self.X, self.y = torch.empty(0, spec.space.d, dtype=torch.double), torch.empty(0, 1, dtype=torch.double)
+        self.X, self.y = (
+            torch.empty(0, spec.space.d, dtype=torch.double),
+            torch.empty(0, 1, dtype=torch.double),
+        )
 
     def add(self, params, value):
         """Give an earlier result."""

@@ -10,18 +10,18 @@ shorter than BoTorch's.
 in turns, while two other processes keep the two cores busy. Required: at most 1.3 times.
 """
 
-import common
-
 import os
 import subprocess
 import sys
 import time
 
+import common
 import numpy as np
+from methods import METHODS
+
 from bbopt import problems
 from bbopt.rng import Key
 from bbopt.spec import Objective, Spec
-from methods import METHODS
 
 CASES = ((20, "hartmann6"), (50, "hartmann6"), (100, "hartmann6"), (200, "hartmann6"), (500, "levy20"))
 PEERS = ("Optuna GP", "BoTorch LogEI")
@@ -81,11 +81,13 @@ def side_by_side(n, name, turns):
 def compare(options):
     """Print and save the comparison."""
     settings = {
-        "versions": common.versions("bbopt", "numpy", "scipy", "optuna", "greenlet", "torch", "gpytorch", "botorch"),
+        "versions": common.versions(
+            "bbopt", "numpy", "scipy", "optuna", "greenlet", "torch", "gpytorch", "botorch"
+        ),
         "threads": "1",
         "bbopt": "BayesianOptimization(), journal in memory",
         "Optuna GP": "GPSampler(), study in memory",
-        "BoTorch LogEI": "SingleTaskGP, fit_gpytorch_mll, LogExpectedImprovement, 10 restarts, 512 raw samples",
+        "BoTorch LogEI": "SingleTaskGP, LogExpectedImprovement; 10 restarts, 512 raw samples",
         "asks": "1 cold, not counted, then as many as in the table",
     }
     print(__doc__)
@@ -104,8 +106,12 @@ def compare(options):
             spread = f"[{low:.1f}, {high:.1f}]"
             shown = f"{ratio:.1f} [{low / ours / 1e3:.1f}, {high / ours / 1e3:.1f}]"
             rows.append([f"n={n} {name}", method, len(found), f"{median:.1f}", spread, shown, verdict])
-            results.append({"n": n, "problem": name, "method": method, "ms": [1e3 * t for t in found], "ratio": ratio})
-        print(f"n={n} {name}: " + ", ".join(f"{row[1]} {row[3]} ms" for row in rows[-len(turns) :]), flush=True)
+            results.append(
+                {"n": n, "problem": name, "method": method, "ms": [1e3 * t for t in found], "ratio": ratio}
+            )
+        print(
+            f"n={n} {name}: " + ", ".join(f"{row[1]} {row[3]} ms" for row in rows[-len(turns) :]), flush=True
+        )
     print()
     common.table(["data", "method", "asks", "median ms", "quartiles", "times bbopt", "reached"], rows)
     common.save(options, settings, results)
@@ -144,7 +150,7 @@ def busy(options):
     medians = {side: 1e3 * float(np.median(found[1:])) for side, found in times.items()}
     ratio = medians["default"] / medians["pinned"]
     settings = {
-        "versions": common.versions("bbopt", "numpy", "scipy"),
+        "versions": common.versions("numpy", "scipy"),
         "load": f"two busy processes on {os.cpu_count()} cores",
         "data": "n=100 hartmann6",
         "asks": asks,
@@ -162,7 +168,9 @@ def main():
     """Measure what the options say."""
     parser = common.arguments(__doc__, "speed")
     parser.add_argument("--asks", type=int, default=20)
-    parser.add_argument("--botorch-late", type=int, default=3, metavar="ASKS", help="of BoTorch at n = 500: 20 s each")
+    parser.add_argument(
+        "--botorch-late", type=int, default=3, metavar="ASKS", help="of BoTorch at n = 500: 20 s each"
+    )
     parser.add_argument("--busy", action="store_true", help="default threads against one, on a busy machine")
     parser.add_argument("--answer", action="store_true", help="used by --busy")
     options = parser.parse_args()

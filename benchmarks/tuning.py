@@ -9,7 +9,6 @@ Evaluations and runs are kept in --cache, outside of the tree: a run broken off 
 What bbopt asked is asked again once bbopt's source has changed.
 """
 
-import common
 import hashlib
 import json
 import os
@@ -21,12 +20,14 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import bbopt
+import common
 import numpy as np
+from methods import best, optimize
+
+import bbopt
 from bbopt import problems
 from bbopt.problems import EvaluationFailed
 from bbopt.problems.tuning import PROBLEMS
-from methods import best, optimize
 
 METHODS = ("bbopt", "random", "Optuna TPE")
 GROUPED = "Optuna TPE, grouped"
@@ -112,7 +113,9 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--budget", type=int, default=40)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS), metavar="NAME")
+    parser.add_argument(
+        "--problems", nargs="*", default=list(PROBLEMS), choices=list(PROBLEMS), metavar="NAME"
+    )
     parser.add_argument("--grouped", action="store_true", help=f"also {GROUPED}")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "bbopt-tuning")
     options = parser.parse_args()
@@ -121,7 +124,7 @@ def main():
     methods = (*METHODS, GROUPED) if options.grouped else METHODS
     options.cache.mkdir(parents=True, exist_ok=True)
     settings = {
-        "versions": common.versions("bbopt", "numpy", "scipy", "scikit-learn", "optuna"),
+        "versions": common.versions("numpy", "scipy", "scikit-learn", "optuna"),
         "threads": "1 a process",
         "budget": options.budget,
         "seeds": options.seeds,
@@ -141,13 +144,17 @@ def main():
     results = {"methods": list(methods), "mean rank": {}, "problems": {}}
     for after in sorted({n for n in CHECKPOINTS if n < options.budget} | {options.budget}):
         final = np.array(
-            [[[best(losses[n, m, s][:after]) for s in range(options.seeds)] for n in options.problems] for m in methods]
+            [
+                [[best(losses[n, m, s][:after]) for s in range(options.seeds)] for n in options.problems]
+                for m in methods
+            ]
         )
         R = ranks(final)
         spans = intervals(R)
         print(f"mean ranks after {after} evaluations")
         mean_rows = [
-            [m, f"{R[k].mean():.2f}", f"[{spans[k, 0]:.2f}, {spans[k, 1]:.2f}]"] for k, m in enumerate(methods)
+            [m, f"{R[k].mean():.2f}", f"[{spans[k, 0]:.2f}, {spans[k, 1]:.2f}]"]
+            for k, m in enumerate(methods)
         ]
         common.table(["method", "mean rank", "95% interval"], mean_rows)
         results["mean rank"][str(after)] = {
@@ -159,7 +166,8 @@ def main():
         cells = [f"{R[k, i].mean():.2f}  {np.median(final[k, i]):.5f}" for k in range(len(methods))]
         rows.append([name, *cells])
         results["problems"][name] = {
-            m: {"mean rank": float(R[k, i].mean()), "best losses": final[k, i].tolist()} for k, m in enumerate(methods)
+            m: {"mean rank": float(R[k, i].mean()), "best losses": final[k, i].tolist()}
+            for k, m in enumerate(methods)
         }
     common.table(["problem", *methods], rows)
     print("bbopt has the best mean rank:", "yes" if R.mean(axis=(1, 2)).argmin() == 0 else "NO")

@@ -269,7 +269,7 @@ def describe(trial: Trial) -> str:
 
 def n_ended(study: Study) -> int:
     """Return how many trials have a result or failed."""
-    return len(study.trials) - len(study.pending)
+    return study.n_finished
 
 
 def best_so_far(study: Study) -> list[float]:

@@ -7,39 +7,41 @@ need Phi/h and phi/h, which stay representable where h itself underflows.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import erfcx, ndtr
+from scipy.special import erfcx
 
 from bbopt.surrogates.surrogate import Surrogate
 from bbopt.types import FloatArray
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
-_FAR = -50.0
+_SQRT_HALF, _SQRT_HALF_PI = 0.5**0.5, (0.5 * np.pi) ** 0.5
+_FAR, _NEAR = -50.0, 30.0
 
 
 def log_h(z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return log h(z), Phi(z)/h(z) and phi(z)/h(z), accurate for all finite z down to -1e150.
 
-    For z < -1, h = phi(z) c(z) with c = 1 + z q and q = Phi/phi = sqrt(pi/2) erfcx(-z/sqrt 2). c loses
-    digits like z², so from -50 down it is the asymptotic series of c (Ament et al. 2023, appendix A).
+    h = phi(z) c(z) with c = 1 + z q and q = Phi/phi = sqrt(pi/2) erfcx(-z/sqrt 2), for z of either sign.
+    Only c loses digits as z falls, like z², so from -50 down it is its asymptotic series (Ament et al.
+    2023, appendix A); and above 30, where q overflows, h is z.
     """
-    near = np.maximum(z, -1.0)
-    phi = np.exp(-0.5 * near * near - _LOG_SQRT_2PI)
-    Phi = ndtr(near)
-    h = phi + near * Phi
-    if z.size and z.min() >= -1.0:
-        return np.log(h), Phi / h, phi / h
-    tail = np.minimum(z, -1.0)
+    middle = z if z.size == 0 or (z.min() > _FAR and z.max() < _NEAR) else np.clip(z, _FAR, _NEAR)
+    q = _SQRT_HALF_PI * erfcx(-_SQRT_HALF * middle)
+    c = 1.0 + middle * q
+    value = np.log(c) - 0.5 * middle * middle - _LOG_SQRT_2PI
+    cdf_ratio, pdf_ratio = q / c, 1.0 / c
+    if middle is z:
+        return value, cdf_ratio, pdf_ratio
+
+    tail, large = np.minimum(z, _FAR), np.maximum(z, _NEAR)
     u = 1.0 / (tail * tail)
-    middle = np.maximum(tail, _FAR)
-    q = np.where(
-        tail > _FAR,
-        np.sqrt(np.pi / 2) * erfcx(-middle / np.sqrt(2.0)),
-        (1 - u * (1 - u * (3 - u * (15 - u * 105)))) / -tail,
+    c = u * (1 - u * (3 - u * (15 - u * (105 - u * 945))))
+    q = (1 - u * (1 - u * (3 - u * (15 - u * 105)))) / -tail
+    below, above = z <= _FAR, z >= _NEAR
+    value = np.where(
+        below, np.log(c) - 0.5 * tail * tail - _LOG_SQRT_2PI, np.where(above, np.log(large), value)
     )
-    c = np.where(tail > _FAR, 1.0 + middle * q, u * (1 - u * (3 - u * (15 - u * (105 - u * 945)))))
-    is_tail = z < -1.0
-    log_value = np.where(is_tail, -0.5 * tail * tail - _LOG_SQRT_2PI + np.log(c), np.log(h))
-    return log_value, np.where(is_tail, q / c, Phi / h), np.where(is_tail, 1.0 / c, phi / h)
+    cdf_ratio = np.where(below, q / c, np.where(above, 1.0 / large, cdf_ratio))
+    return value, cdf_ratio, np.where(below, 1.0 / c, np.where(above, 0.0, pdf_ratio))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,9 @@ def fix_columns(layout: Layout, params: Params) -> FloatArray:
                 values.setdefault(required.parent, required.values[0])
     for name in values:
         needs = layout.requires.get(name, ())
-        if not all(required.parent in values and required.allows(values[required.parent]) for required in needs):
+        if not all(
+            required.parent in values and required.allows(values[required.parent]) for required in needs
+        ):
             raise DataError(_inactive(name, needs, values) + "; fix what decides it, too")
     row = np.full(len(layout.varying), np.nan)
     for name, value in values.items():

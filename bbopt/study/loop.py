@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bbopt.data.trial import Status, Trial
+from bbopt.data.trial import Trial
 from bbopt.errors import BboptError, DataError, SpaceExhausted
 from bbopt.types import is_finite, is_whole
 
@@ -127,7 +127,7 @@ class _Limits:
 
     def finished(self) -> int:
         """Return the number of trials that count against the budget."""
-        return self.study.history.count(Status.COMPLETE, Status.FAILED)
+        return self.study.n_finished
 
     def reached(self, under_way: int = 0) -> str:
         """Return which limit forbids starting another trial; empty if none does."""

@@ -193,7 +193,7 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
     if "mean" in tag:
         parts.append(
             f"the model expected {name} = {tag['mean'] * spec.sign[0]:.6g} ± {tag['sd']:.2g} here, "
-            f"the best trade of promise and doubt ({tag['by']} = {tag['acquisition']:.3g})"
+            f"the best trade of promise and doubt (the largest {tag['by']} found, {tag['acquisition']:.3g})"
         )
     if "chance" in tag:
         parts.append(f"its chance not to fail is put at {tag['chance']:.0%}")
@@ -205,9 +205,10 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
 
 
 def to_dataframe(trials: Trials, space: Space, spec: Spec) -> "pd.DataFrame":
-    """Return all trials as a DataFrame: number, status, params, outcomes, sd, cost, duration, error.
+    """Return all trials as a DataFrame: number, status, params, outcomes, sd, cost, seconds, error.
 
-    Raises MissingExtra without pandas.
+    ``seconds`` run from ask to tell, whatever happened between them; what an evaluation took is told as
+    ``cost``. Raises MissingExtra without pandas.
     """
     try:
         import pandas as pd

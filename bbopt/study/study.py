@@ -415,6 +415,13 @@ class Study:
             self._session.sync()
             return [self.history.trial(int(k)) for k in self.history.pending()]
 
+    @property
+    def n_finished(self) -> int:
+        """How many trials have a result, complete or failed: what the budget of :meth:`run` counts."""
+        with self._mutex:
+            self._session.sync()
+            return self.history.count(Status.COMPLETE, Status.FAILED)
+
     def __len__(self) -> int:
         return len(self.trials)
 
