@@ -3,7 +3,7 @@
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/parts.py [--peers]
 
 Every row continues one optimisation for some asks on the same objective, BLAS pinned to one thread on
-both sides, and reports medians of CPU time in milliseconds. Trust the ratios of one run, not the milliseconds.
+both sides, and reports medians of CPU time in milliseconds; trust the ratios of one run.
 """
 
 import argparse

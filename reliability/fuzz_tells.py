@@ -20,7 +20,7 @@ import numpy as np
 from harness import Table, command_line, scratch
 
 from bbopt import BboptError, Categorical, Integer, Objective, Real, Space, Status, Study, Trial
-from bbopt.study.journal import open_journal
+from bbopt.study.storage import open_journal
 
 SPACE = Space(
     [Real("x", 0, 1), Integer("k", 1, 9), Categorical("c", ["a", "b"]), Real("z", 0, 1, when={"c": "b"})]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bbopt.study.journal import open_journal
+from bbopt.study.storage import open_journal
 
 WORKER = Path(__file__).with_name("worker.py")
 STORES = {"sqlite": "study.db", "jsonl": "study.jsonl"}

@@ -21,9 +21,10 @@ from bbopt.strategies.strategy import AnyStrategy
 from bbopt.study import loop, results
 from bbopt.study.block import Block
 from bbopt.study.header import check_header, header_event, read_spec, recorded_strategy
-from bbopt.study.journal import Event, Journal, open_journal
+from bbopt.study.journal import Event, Journal
 from bbopt.study.outcomes import read_block, read_cost, read_outcome
 from bbopt.study.session import Session
+from bbopt.study.storage import open_journal
 from bbopt.types import Params, is_finite, is_whole
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bbopt import Categorical, DataError, Integer, Objective, Random, Real, Space, Status, Study
-from bbopt.study.journal import open_journal
+from bbopt.study.storage import open_journal
 
 SPACE = Space([Real("x", 0, 1), Integer("k", 1, 3), Categorical("c", ["a", "b"])])
 PARAMS = st.fixed_dictionaries(

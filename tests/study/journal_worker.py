@@ -9,7 +9,7 @@ import sys
 import time
 
 from bbopt.errors import Conflict, JournalError
-from bbopt.study.journal import open_journal
+from bbopt.study.storage import open_journal
 
 
 def say(text):

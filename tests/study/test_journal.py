@@ -9,7 +9,8 @@ import pytest
 
 from bbopt.errors import Conflict, JournalError
 from bbopt.study import wire
-from bbopt.study.journal import MemoryJournal, open_journal
+from bbopt.study.journal import MemoryJournal
+from bbopt.study.storage import open_journal
 
 JSON = {
     "kind": "told",

@@ -9,10 +9,10 @@ import pytest
 
 from bbopt.errors import JournalError
 from bbopt.study import wire
-from bbopt.study.journal import open_journal, salvage
 from bbopt.study.jsonl import HEADER, JsonlJournal
 from bbopt.study.locks import lock_file
 from bbopt.study.sqlite import SqliteJournal
+from bbopt.study.storage import open_journal, salvage
 
 
 def told(*numbers):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bbopt.study.journal import open_journal
+from bbopt.study.storage import open_journal
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills and forks processes")
 
