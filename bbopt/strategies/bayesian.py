@@ -118,7 +118,7 @@ class BayesianOptimization:
     ) -> Proposals:
         space, objective = history.spec.space, history.spec.objectives[0]
         gp = _fit(data, history)
-        lowest = np.argsort(gp.fitted[:, 0], kind="stable")[:3]
+        lowest = np.argsort(gp.fitted[:, 0], kind="stable")[:5]
         starts = gp.X[lowest]
         pending = np.vstack([data.X_pending, chosen])
         is_noisy = self._is_noisy(gp, data, objective.noise)
