@@ -34,6 +34,15 @@ format: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff check --fix
 	$(TEST_ENV)/bin/ruff format
 
+bench: $(TEST_ENV)/.installed  ## everything measured; an hour or more
+	@for name in speed efficiency crash tuning footprint blocks; do \
+	    $(TEST_ENV)/bin/python benchmarks/$$name.py || exit 1; done
+	@$(TEST_ENV)/bin/python benchmarks/speed.py --busy
+
+reliability: $(TEST_ENV)/.installed  ## every crash, crowd and torture script, in full; an hour
+	@for name in resume kill_storm crowd exhaustion torture fuzz_tells; do \
+	    $(TEST_ENV)/bin/python reliability/$$name.py || exit 1; done
+
 wheel: $(TEST_ENV)/.installed  ## build a wheel and try it in an empty environment outside the tree
 	PYTHON=$(TEST_ENV)/bin/python .ci/try-wheel
 

@@ -69,37 +69,38 @@ def minimize_batch(
 # --- one setulb state a start ------------------------------------------------------------------------
 
 
-class _Start:
-    """The state of one L-BFGS-B run between two evaluations (the work arrays of SciPy's ``setulb``)."""
+def _run(
+    setulb: Any,
+    x: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    f: FloatArray,
+    g: FloatArray,
+    factr: float,
+    pgtol: float,
+) -> Callable[[], bool]:
+    """Return one L-BFGS-B run: each call goes on to the next evaluation (True) or to the end (False).
 
-    __slots__ = ("arguments", "f", "g", "task")
+    The point wanted is left in x; its value and gradient are expected in f, of shape (), and g.
+    """
+    d, m = len(x), MEMORY
+    work, integers = np.zeros(2 * m * d + 5 * d + 11 * m * m + 8 * m), np.zeros(3 * d, np.int32)
+    task, line_search = np.zeros(2, np.int32), np.zeros(2, np.int32)
+    saved = np.zeros(4, np.int32), np.zeros(44, np.int32), np.zeros(29)
+    both_bounds = np.full(d, 2, np.int32)
+    problem = (m, x, lower, upper, both_bounds, f, g, factr, pgtol)
+    arguments = (*problem, work, integers, task, *saved, LINE_SEARCH_STEPS, line_search)
 
-    def __init__(
-        self, setulb: Any, x: FloatArray, lower: FloatArray, upper: FloatArray, factr: float, pgtol: float
-    ) -> None:
-        d, m = len(x), MEMORY
-        self.f = np.zeros(())
-        self.g = np.zeros(d)
-        self.task = np.zeros(2, np.int32)
-        line_search_task = np.zeros(2, np.int32)
-        work = np.zeros(2 * m * d + 5 * d + 11 * m * m + 8 * m)
-        both_bounds = np.full(d, 2, np.int32)
-        self.arguments = (
-            (m, x, lower, upper, both_bounds, self.f, self.g, factr, pgtol, work, np.zeros(3 * d, np.int32))
-            + (self.task, np.zeros(4, np.int32), np.zeros(44, np.int32), np.zeros(29))
-            + (LINE_SEARCH_STEPS, line_search_task)
-        )
-
-    def advance(self, setulb: Any) -> bool:
-        """Run until the next evaluation is wanted (True; x holds the point) or the run is over (False)."""
-        task = self.task
+    def advance() -> bool:
         while True:
-            setulb(*self.arguments)
-            wanted = task[0]
+            setulb(*arguments)
+            wanted = task.item(0)
             if wanted == 3:  # an evaluation
                 return True
             if wanted != 1:  # 1: an iteration is complete, go on; anything else: converged or stuck
                 return False
+
+    return advance
 
 
 def _one_state_a_start(
@@ -113,28 +114,34 @@ def _one_state_a_start(
 ) -> tuple[FloatArray, FloatArray]:
     from scipy.optimize import _lbfgsb
 
-    setulb = _lbfgsb.setulb
     factr = value_tolerance / np.finfo(np.float64).eps
-    runs = [_Start(setulb, *rows, factr, gradient_tolerance) for rows in zip(X, lower, upper, strict=True)]
-    waiting = [i for i, run in enumerate(runs) if run.advance(setulb)]
+    F, G = np.zeros(len(X)), np.zeros_like(X)
+    runs = [
+        _run(
+            _lbfgsb.setulb,
+            X[i],
+            lower[i],
+            upper[i],
+            F[i : i + 1].reshape(()),
+            G[i],
+            factr,
+            gradient_tolerance,
+        )
+        for i in range(len(X))
+    ]
+    waiting = [i for i, advance in enumerate(runs) if advance()]
     best_X, best_f = X.copy(), np.full(len(X), np.inf)
     for _ in range(max_rounds):
         if not waiting:
             break
         points = X[waiting]
         f, g = function(points)
-        finite = np.isfinite(f)
+        F[waiting], G[waiting] = f, g
         better = f < best_f[waiting]  # False for nan
         improved = np.asarray(waiting)[better]
         best_f[improved], best_X[improved] = f[better], points[better]
-        still = []
-        for row, i in enumerate(waiting):
-            run = runs[i]
-            run.f[...] = f[row]
-            run.g[...] = g[row]
-            if finite[row] and run.advance(setulb):
-                still.append(i)
-        waiting = still
+        finite = np.isfinite(f).tolist()
+        waiting = [i for i, is_finite in zip(waiting, finite, strict=True) if is_finite and runs[i]()]
     return best_X, best_f
 
 

@@ -2,8 +2,8 @@
 
 The region is a drop whose point is the optimum and whose ball lies about the centre of the space
 (``problems.crash_region``); every method tells a crash the way its library means it: ``study.fail``,
-and ``TrialState.FAIL``. Required of bbopt: at most 10 of 80 evaluations wasted, in the median on every
-problem.
+and ``TrialState.FAIL``, which Optuna's samplers then leave out of what they learn from.
+Required of bbopt: at most 10 of 80 evaluations wasted, in the median on every problem.
 """
 
 import common

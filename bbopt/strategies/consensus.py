@@ -30,6 +30,7 @@ from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.types import BoolArray, FloatArray, Tag, is_whole
 
+_GRID = np.arange(32) / 31
 _COLLAPSED = 1e-5
 """Standard deviation of all columns, in the unit cube, below which a swarm has nothing left to find."""
 
@@ -211,7 +212,7 @@ def _weights(values: FloatArray, share: float) -> FloatArray:
     excess = excess / spread
     low, high = -8.0, 12.0  # log10 of alpha times the spread; the effective sample size falls with it
     for _ in range(4):  # each pass looks at a whole grid and keeps one of its 31 intervals
-        grid = np.linspace(low, high, 32)
+        grid = low + (high - low) * _GRID
         W = np.exp(-(10.0 ** grid[:, None]) * excess)
         sizes = W.sum(axis=1) ** 2 / np.einsum("gn,gn->g", W, W)
         k = min(max(int(np.count_nonzero(sizes > share * len(values))), 1), 31)
