@@ -22,6 +22,8 @@ MANY_STARTS = 64
 """Above this many starts the vectorised driver is faster than one ``setulb`` state a start."""
 MEMORY = 10
 LINE_SEARCH_STEPS = 20
+_CHECK_EVERY = 8
+_CATCH_UP = 4.0
 
 
 def minimize_batch(
@@ -33,6 +35,7 @@ def minimize_batch(
     gradient_tolerance: float = 1e-5,
     value_tolerance: float = 2e-9,
     max_rounds: int = 200,
+    lowest_only: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
     """Minimise a function within bounds from every start.
 
@@ -49,6 +52,9 @@ def minimize_batch(
         A start ends when a step improves by less than this, relative to max(\\|f\\|, 1).
     max_rounds : int
         The most evaluations of one start.
+    lowest_only : bool
+        Whether the caller wants the lowest minimum alone. Then a start is given up when it is behind the
+        lowest by more than four times what it gained in its last eight evaluations.
 
     Returns
     -------
@@ -63,7 +69,8 @@ def minimize_batch(
     if X.size == 0:
         return X, function(X)[0] if len(X) else np.empty(0)
     driver = _one_state_a_start if len(X) <= MANY_STARTS and _setulb_works() else _vectorised
-    return driver(function, X, lower, upper, gradient_tolerance, value_tolerance, max_rounds)
+    check_every = _CHECK_EVERY if lowest_only else max_rounds + 1
+    return driver(function, X, lower, upper, gradient_tolerance, value_tolerance, max_rounds, check_every)
 
 
 # --- one setulb state a start ------------------------------------------------------------------------
@@ -111,6 +118,7 @@ def _one_state_a_start(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
+    check_every: int,
 ) -> tuple[FloatArray, FloatArray]:
     from scipy.optimize import _lbfgsb
 
@@ -131,7 +139,12 @@ def _one_state_a_start(
     ]
     waiting = [i for i, advance in enumerate(runs) if advance()]
     best_X, best_f = X.copy(), np.full(len(X), np.inf)
-    for _ in range(max_rounds):
+    before = best_f.copy()
+    for k in range(max_rounds):
+        if k and k % check_every == 0:
+            hopeless = _cannot_catch_up(best_f, before)
+            waiting = [i for i in waiting if not hopeless[i]]
+            before = best_f.copy()
         if not waiting:
             break
         points = X[waiting]
@@ -145,6 +158,12 @@ def _one_state_a_start(
     return best_X, best_f
 
 
+def _cannot_catch_up(f: FloatArray, before: FloatArray) -> BoolArray:
+    """Which starts, now at f (r,), gained too little since ``before`` to reach the lowest."""
+    with np.errstate(invalid="ignore"):  # inf - inf, at the first look
+        return np.asarray(f - f.min() > _CATCH_UP * (before - f))
+
+
 @cache
 def _setulb_works() -> bool:
     """Whether SciPy's private driver still behaves as we use it: solves a small problem with a bound."""
@@ -156,7 +175,7 @@ def _setulb_works() -> bool:
 
     box = np.zeros((2, 2)), np.ones((2, 2))
     try:
-        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30)
+        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30, 31)
     except (ImportError, AttributeError, TypeError, ValueError):
         return False
     return bool(np.allclose(X, [[0.3, 1.0], [0.0, 0.25]], atol=1e-6) and np.allclose(f, [1.0, 1.0]))
@@ -173,6 +192,7 @@ def _vectorised(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
+    check_every: int,
 ) -> tuple[FloatArray, FloatArray]:
     """Projected L-BFGS with a backtracking line search, every quantity an array over the starts."""
     r, d = X.shape
@@ -185,7 +205,11 @@ def _vectorised(
     length = np.minimum(1.0, 1.0 / np.maximum(np.linalg.norm(direction, axis=1), 1e-300))
     tries = np.zeros(r, np.int64)
     alive = np.isfinite(f) & (_projected_gradient(X, g, lower, upper) > gradient_tolerance)
-    for _ in range(max_rounds - 1):
+    before = np.full(r, np.inf)
+    for k in range(1, max_rounds):
+        if k % check_every == 0:
+            alive &= ~_cannot_catch_up(f, before)
+            before = f.copy()
         rows = np.flatnonzero(alive)
         if len(rows) == 0:
             break

@@ -137,6 +137,7 @@ def _climb(
         upper / scale,
         gradient_tolerance=GRADIENT_TOLERANCE,
         value_tolerance=VALUE_TOLERANCE,
+        lowest_only=True,
     )
     moved = np.clip(Z * scale, lower, upper)
     if (space.n_levels > 0).any() or space.is_conditional:

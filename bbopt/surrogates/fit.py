@@ -26,6 +26,9 @@ from bbopt.types import FloatArray
 _SQRT_5 = 5.0**0.5
 _LOG_2PI = float(np.log(2 * np.pi))
 
+MOST_COLD, MOST_WARM = 100, 15
+"""The most evaluations of a start. A warm one begins next to the maximum, and the next ask goes on."""
+VALUE_TOLERANCE = 3e-6
 FRESH_START_EVERY = 10
 """A warm-started fit also tries a cold start when the number of observations is a multiple of this, or
 of a tenth of that number where it is larger."""
@@ -176,8 +179,9 @@ class LogPosterior:
             lower,
             upper,
             gradient_tolerance=tolerance,
-            value_tolerance=2e-8,
-            max_rounds=100,
+            value_tolerance=VALUE_TOLERANCE,
+            max_rounds=MOST_WARM if len(starts) == 1 else MOST_COLD,
+            lowest_only=True,
         )
         best = int(np.argmin(value))
         if not np.isfinite(value[best]):
