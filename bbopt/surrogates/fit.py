@@ -26,7 +26,7 @@ from bbopt.types import FloatArray
 _SQRT_5 = 5.0**0.5
 _LOG_2PI = float(np.log(2 * np.pi))
 
-MOST_COLD, MOST_WARM = 100, 15
+MOST_COLD, MOST_WARM = 100, 8
 """The most evaluations of a start. A warm one begins next to the maximum, and the next ask goes on."""
 VALUE_TOLERANCE = 3e-6
 FRESH_START_EVERY = 10
