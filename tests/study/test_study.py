@@ -623,14 +623,3 @@ def test_observations_far_away_never_break_a_study(storage, space, far):
     if storage is not None:
         study.close()
         assert len(Study.open(storage)) == len(study)
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_one_mishap_does_not_shut_off_its_side_of_the_space(seed):
-    """The first run dies of something else; the optimum lies on that side (layers = 1)."""
-    study = Study(SPACE, "loss", strategy=BayesianOptimization(n_initial=5), seed=seed)
-    study.fail(study.ask(fixed={"layers": 1}), "disk full")
-    for _ in range(35):
-        trial = study.ask()
-        study.tell(trial, abs(trial.params["lr"] - 0.01) + trial.params["layers"] / 10)
-    assert study.best().params["layers"] == 1

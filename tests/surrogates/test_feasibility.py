@@ -73,3 +73,15 @@ def test_few_evaluations_are_wasted_beside_the_optimum(seed):
             failed = np.append(failed, np.abs(x[0, 0] - 0.5) < 0.075)
     assert failed.sum() <= 10
     assert ((X[~failed] - 0.4) ** 2).sum(axis=1).min() < 1e-4
+
+
+def test_a_model_is_believed_more_with_every_failure():
+    """One mishap costs at most log 2 anywhere, two log 16; a cluster of five shuts its place off."""
+    rng = np.random.default_rng(7)
+    X, at = rng.random((24, 2)), rng.random((200, 2))
+    for f, most in ((1, np.log(2)), (2, np.log(16)), (5, 25 * np.log(2))):
+        failed = 0.9 + 0.02 * rng.random((f, 2))
+        model = LogFeasibility.fit(box(2), X, failed)
+        assert model.value(at).min() >= -most - 1e-9
+        assert model.value(failed).max() < -0.4 * min(most, 20)
+    assert model.value(np.array([[0.2, 0.2]]))[0] > -0.5
