@@ -38,7 +38,10 @@ def read_spec(header: Event, constraints: Mapping[str, Callable[..., Any]], wher
         space = Space.from_dict(header["spec"]["space"], callables=dict(constraints))
         return Spec(space, tuple(Objective(**entry) for entry in header["spec"]["objectives"]))
     except SpaceError as error:
-        raise JournalError(f"cannot rebuild the space of {where}: {error}") from error
+        raise JournalError(
+            f"cannot rebuild the space of {where}: {error} "
+            "(Study.open takes functions as constraints={name: function})"
+        ) from error
 
 
 def recorded_strategy(header: Event, where: str) -> AnyStrategy:

@@ -3,12 +3,12 @@
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bbopt.data.trial import Trial
+from bbopt.data.trial import Observation, Status, Trial
 from bbopt.errors import BboptError, DataError, SpaceExhausted
 from bbopt.types import is_finite, is_whole
 
@@ -70,7 +70,7 @@ def run(
     max_cost : float, optional
         Stop when the costs told add up to this.
     until : callable, optional
-        ``until(study) -> bool``, looked at after every result.
+        ``until(study) -> bool``, looked at once there is a complete trial.
     callbacks : sequence of callables
         ``callback(study, trial)`` after every result.
     worker : str, optional
@@ -100,7 +100,9 @@ def run(
             if executor is None:
                 return loop.here()
             # Executors do not publish their size; the two in the standard library agree on this name.
-            size = concurrency or getattr(executor, "_max_workers", None) or 1
+            size = concurrency or getattr(executor, "_max_workers", None)
+            if size is None:
+                raise DataError(f"{type(executor).__name__} does not tell its size: say concurrency=")
             return loop.on(executor, size)
     finally:
         bar.close()
@@ -137,7 +139,7 @@ class _Limits:
             return "deadline reached"
         if self.max_cost is not None and np.nansum(self.study.history.cost) >= self.max_cost:
             return f"max_cost of {self.max_cost} reached"
-        if self.until is not None and len(self.study.history) and self.until(self.study):
+        if self.until is not None and self.study.history.count(Status.COMPLETE) and self.until(self.study):
             return "until(study) is true"
         return ""
 
@@ -200,10 +202,11 @@ class _Loop:
                     trial = running.pop(future)
                     taken.discard(_slot(trial))
                     self.collect(trial, future)
-        except KeyboardInterrupt:
+        except BaseException:  # Ctrl-C, a broken pool, an error in a callback: keep what has come in
             for future, trial in running.items():
-                if not future.cancel() and future.done():
-                    self.collect(trial, future)
+                if not future.cancel() and future.done() and future.exception() is None:
+                    value, sd, cost = _read(future.result())
+                    self.study.tell(trial, value, sd=sd, cost=cost)
             raise
 
     def collect(self, trial: Trial, future: "Future[Any]") -> None:
@@ -211,22 +214,16 @@ class _Loop:
         error = future.exception()
         if error is None:
             self.came(trial, future.result())
-        elif isinstance(error, Exception):
+        elif isinstance(error, Exception) and not isinstance(error, BrokenExecutor):
             self.broke(trial, error)
         else:
             raise error
 
     def came(self, trial: Trial, outcome: Any) -> None:
         """Tell a result."""
-        from bbopt.data.trial import Observation
-
         self.succeeded = True
-        if isinstance(outcome, Observation):
-            sd = dict(outcome.sd) or None
-            told = self.study.tell(trial, dict(outcome.values), sd=sd, cost=outcome.cost)
-        else:
-            told = self.study.tell(trial, outcome)
-        self.after(told)
+        value, sd, cost = _read(outcome)
+        self.after(self.study.tell(trial, value, sd=sd, cost=cost))
 
     def broke(self, trial: Trial, error: Exception) -> None:
         """Tell that the objective raised."""
@@ -248,6 +245,13 @@ class _Loop:
             callback(self.study, trial)
 
 
+def _read(outcome: Any) -> tuple[Any, Any, float | None]:
+    """Return value, sd and cost of what an objective returned."""
+    if isinstance(outcome, Observation):
+        return dict(outcome.values), dict(outcome.sd) or None, outcome.cost
+    return outcome, None, None
+
+
 def _run_blocks(study: "Study", f: Callable[..., Any], size: int | None, limits: _Limits, bar: _Bar) -> str:
     size = size or study.strategy.batch_size(study.spec)
     while not (reason := limits.reached()):
@@ -255,8 +259,21 @@ def _run_blocks(study: "Study", f: Callable[..., Any], size: int | None, limits:
         try:
             block = study.ask_block(n)
         except SpaceExhausted as error:
-            return str(error)
-        study.tell_block(block, f(block.values()))
+            if n == 1:
+                return str(error)
+            size = n // 2  # what is left may still fill a smaller block
+            continue
+        points = block.values()
+        try:
+            values = f(points)
+        except Exception as error:
+            for number in block.numbers:
+                study.fail(number, f"{type(error).__name__}: {error}")
+            raise EvaluationError(
+                f"the objective raised {type(error).__name__}: {error}; "
+                f"the {n} trials of the block are kept as failed"
+            ) from error
+        study.tell_block(block, values)
         bar.update(n)
     return reason
 

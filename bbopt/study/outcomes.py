@@ -54,10 +54,12 @@ def read_block(spec: Spec, n: int, values: Any, sd: Any, cost: Any) -> Event:
     event: Event = {"values": _array("values", values, (n, m))}
     if sd is not None:
         event["sd"] = _array("sd", sd, (n, m))
-        if not np.all(event["sd"] >= 0):
-            raise DataError("sd must hold numbers of at least 0")
+        if not np.all((event["sd"] >= 0) & np.isfinite(event["sd"])):
+            raise DataError("sd must hold finite numbers of at least 0")
     if cost is not None:
         event["cost"] = _array("cost", cost, (n,))
+        if not np.all((event["cost"] >= 0) & np.isfinite(event["cost"])):
+            raise DataError("cost must hold finite numbers of at least 0")
     return event
 
 
@@ -72,6 +74,8 @@ def read_cost(cost: Any) -> float:
 def _array(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
     try:
         array = np.array(values, dtype=np.float64)
+        if np.asarray(values).dtype.kind not in "fiub":
+            raise TypeError("no numbers")
     except (TypeError, ValueError) as error:
         raise DataError(
             f"{name} must be an array of numbers of shape {shape}, got {type(values).__name__}"

@@ -139,7 +139,9 @@ class Record:
     def _tell_block(self, event: Event) -> None:
         values: FloatArray = event["values"]
         numbers = np.arange(event["number"], event["number"] + len(values))
-        open_rows = np.asarray(self.history.status[numbers] == Status.PENDING)
+        status_now = self.history.status[numbers]
+        self.corrections += int(np.count_nonzero(status_now == Status.ABANDONED))
+        open_rows = np.isin(status_now, (Status.PENDING, Status.ABANDONED))
         ok = np.asarray(np.isfinite(values).all(axis=1))
         status = np.where(ok, Status.COMPLETE, Status.FAILED).astype(np.int8)[open_rows]
         Y = np.where(ok[:, None], values * self.spec.sign, np.nan)
@@ -181,6 +183,9 @@ class Record:
         self.corrections += 1
         self._complete(event["number"], event)
 
+    def _dequeue(self, event: Event) -> None:
+        self.queue = [item for item in self.queue if item.seq not in event["queued"]]
+
     def _enqueue(self, event: Event) -> None:
         self.queue.append(Queued(event["seq"], event["params"]))
 
@@ -213,4 +218,5 @@ def _observation(event: Event) -> Observation:
 
 _KINDS: Sequence[str] = (
     "study", "ask", "ask_block", "add", "tell", "tell_block", "fail", "abandon", "expire", "amend", "enqueue",
+    "dequeue",
 )  # fmt: skip

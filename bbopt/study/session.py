@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from bbopt.data.history import History
-from bbopt.errors import Conflict
+from bbopt.errors import Conflict, SpaceError, SpaceExhausted
 from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.gate import propose
@@ -89,10 +89,16 @@ class Session:
     def ask(self, n: int, fixed: FloatArray | None, worker: str | None) -> list[int]:
         """Begin n trials, or hand a worker its own open ones; return their numbers. The ask lock is held."""
         self._expire()
-        numbers = self._open_trials(worker)[:n]
+        numbers = self._open_trials(worker)[:n] if fixed is None else []
         # A caller who fixes values wants those: what is queued waits for the next plain ask.
         while len(numbers) < n and self.record.queue and fixed is None:
-            numbers.append(self.write_trials(partial(self._from_queue, self.record.queue[0]), worker))
+            item = self.record.queue[0]
+            try:
+                numbers.append(self.write_trials(partial(self._from_queue, item), worker))
+            except (SpaceExhausted, SpaceError):
+                # It cannot be filled in, now or ever: said once, and the next ask works.
+                self.write({"kind": "dequeue", "queued": [item.seq]})
+                raise
         if missing := n - len(numbers):
             first = self.write_trials(partial(self._from_strategy, missing, fixed), worker)
             numbers += range(first, first + missing)

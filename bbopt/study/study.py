@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
+
 from bbopt.data.history import History, Trials
 from bbopt.data.trial import Status, Trial
 from bbopt.errors import Conflict, DataError, JournalError, UnsupportedError
-from bbopt.rng import draw_seed
+from bbopt.rng import Key, draw_seed
 from bbopt.space import Space
 from bbopt.spec import Objective, Spec
 from bbopt.strategies.auto import Auto
@@ -98,7 +100,7 @@ class Study:
         cls,
         storage: "str | PathLike[str] | Journal",
         *,
-        strategy: "AnyStrategy | None" = None,
+        strategy: "str | AnyStrategy | None" = None,
         constraints: Mapping[str, Callable[..., Any]] | None = None,
     ) -> "Study":
         """Reopen a study from its journal alone.
@@ -124,7 +126,8 @@ class Study:
             )
         study = cls.__new__(cls)
         spec = read_spec(header, constraints or {}, journal.where)
-        study._open(journal, header, spec, strategy, None, None)
+        made = None if strategy is None else make_strategy(strategy)
+        study._open(journal, header, spec, made, None, None)
         return study
 
     def _open(
@@ -260,8 +263,12 @@ class Study:
         """
         with self._mutex:
             self._session.sync()
-            if block.numbers.stop > len(self.history):
-                raise DataError(f"tell_block: trials {block.numbers} are not of this study")
+            numbers = slice(block.numbers.start, block.numbers.stop)
+            pending = self.history.status[numbers] == Status.PENDING
+            if len(pending) != len(block) or not np.array_equal(
+                self.history.X[numbers][pending], block.X[pending]
+            ):
+                raise DataError(f"tell_block: trials {block.numbers} with these points are not of this study")
             event = read_block(self.spec, len(block), values, sd, cost)
             self._session.write({"kind": "tell_block", "number": block.numbers.start, **event})
 
@@ -344,7 +351,7 @@ class Study:
             if self.space.is_complete(params):
                 params = self.space.validate(params, strict=True)
             else:
-                self.space.fix(params)
+                self.space.sample(1, Key(0), fixed=self.space.fix(params))  # is there such a point at all?
             self._session.write({"kind": "enqueue", "params": dict(params)})
 
     def _outcome_event(

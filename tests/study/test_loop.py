@@ -1,10 +1,11 @@
 """The loop that calls the objective, and the two functions built on it."""
 
 import io
+import os
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -251,3 +252,55 @@ def test_progress_on_a_terminal_and_nowhere_else(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", quiet)
     random_study().run(square, 3, progress=False)
     assert quiet.getvalue() == ""
+
+
+def test_until_is_asked_once_there_is_a_result():
+    study = random_study()
+    with ThreadPoolExecutor(2) as executor:
+        reason = study.run(square, budget=500, until=lambda s: s.best().value < 0.01, executor=executor)
+    assert reason == "until(study) is true"
+
+
+def die(params):
+    os._exit(1)
+
+
+def test_a_broken_pool_is_no_failure_of_the_points():
+    study = random_study()
+    with ProcessPoolExecutor(2) as executor, pytest.raises(BrokenExecutor):
+        study.run(die, 6, executor=executor)
+    assert study.history.count(Status.FAILED) == 0
+    assert study.pending
+
+
+def test_an_executor_of_unknown_size_needs_concurrency():
+    class Other(ThreadPoolExecutor):
+        def __init__(self):
+            super().__init__(3)
+            self.threads, self._max_workers = self._max_workers, None
+
+    study = random_study()
+    with pytest.raises(DataError, match="say concurrency="):
+        study.run(square, 3, executor=Other())
+
+
+def test_a_callback_that_raises_loses_no_result():
+    study = random_study()
+
+    def callback(s, trial):
+        time.sleep(0.1)
+        raise RuntimeError("mine")
+
+    with ThreadPoolExecutor(4) as executor, pytest.raises(RuntimeError, match="mine"):
+        study.run(square, 8, executor=executor, callbacks=[callback])
+    assert study.n_finished == 4
+
+
+def test_vectorized_uses_the_last_points_and_keeps_failures():
+    grid = [Integer("i", 0, 8), Integer("j", 0, 4)]
+    study = minimize(lambda X: X.sum(axis=1), grid, 1000, vectorized=True, noise=0, strategy="sobol", seed=0)
+    assert study.n_finished == 45
+    study = random_study()
+    with pytest.raises(EvaluationError, match="ZeroDivisionError"):
+        study.run(lambda X: 1 / 0, 10, vectorized=True, concurrency=4)
+    assert study.history.count(Status.FAILED) == 4

@@ -472,7 +472,7 @@ def test_block_rows_and_single_trials_mix():
     study.tell(2, 1.0)
     study.abandon(1)
     study.tell_block(block, [5.0, 6.0, 7.0, 8.0], cost=[1, 1, 1, 1])
-    assert [t.status.name for t in study.trials] == ["COMPLETE", "ABANDONED", "COMPLETE", "COMPLETE"]
+    assert [t.status.name for t in study.trials] == ["COMPLETE"] * 4
     assert study.trials[2].value == 1.0
 
 
@@ -623,3 +623,48 @@ def test_observations_far_away_never_break_a_study(storage, space, far):
     if storage is not None:
         study.close()
         assert len(Study.open(storage)) == len(study)
+
+
+def test_what_cannot_be_enqueued_or_filled_in_never_blocks_the_queue(storage):
+    space = Space([Integer("i", 0, 1), Integer("j", 0, 1)], constraints=["i + j <= 1.5"])
+    study = Study(space, Objective(noise=0), strategy="random", seed=0, storage=storage)
+    with pytest.raises(DataError):
+        study.enqueue({"i": 1, "j": 1})
+    study.enqueue({"i": 0, "j": 0})
+    study.enqueue({"j": 1})
+    study.enqueue({"j": 1})
+    study.ask(2)
+    with pytest.raises(SpaceExhausted):
+        study.ask()
+    assert study.ask().params == {"i": 1, "j": 0}
+    half = Study(Space([Real("x", 0, 1), Real("y", 0, 1)], ["x + y <= 0.5"]), strategy="random", seed=0)
+    with pytest.raises(SpaceError, match="no feasible point"):
+        half.enqueue({"x": 0.9})
+    assert half.ask().number == 0
+
+
+def test_blocks_are_checked_like_single_tells():
+    study, other = (Study(LINE, strategy="random", seed=s) for s in (0, 1))
+    block = study.ask_block(3)
+    other.ask_block(3)
+    with pytest.raises(DataError, match="not of this study"):
+        other.tell_block(block, [1.0, 2.0, 3.0])
+    for options in (
+        {"cost": [1, math.nan, 1]},
+        {"cost": [-1, 1, 1]},
+        {"sd": [math.inf, 1, 1]},
+        {"sd": [-1, 1, 1]},
+    ):
+        with pytest.raises(DataError, match="finite numbers of at least 0"):
+            study.tell_block(block, [1.0, 2.0, 3.0], **options)
+    with pytest.raises(DataError, match="array of numbers"):
+        study.tell_block(block, ["1", "2", "3"])
+    study.abandon(1)
+    study.tell_block(block, [1.0, 2.0, 3.0])
+    assert [t.value for t in study.trials] == [1.0, 2.0, 3.0], "a result is never thrown away"
+
+
+def test_fixed_values_come_before_a_workers_open_trial():
+    study = line()
+    study.ask(worker="a")
+    assert study.ask(worker="a", fixed={"x": 0.25}).params == {"x": 0.25}
