@@ -35,9 +35,9 @@ format: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff format
 
 bench: $(TEST_ENV)/.installed  ## everything measured; an hour or more
-	@for name in speed efficiency crash tuning footprint blocks; do \
-	    $(TEST_ENV)/bin/python benchmarks/$$name.py || exit 1; done
-	@$(TEST_ENV)/bin/python benchmarks/speed.py --busy
+	@missed=; for script in speed efficiency crash tuning footprint blocks 'speed --busy'; do \
+	    set -- $$script; $(TEST_ENV)/bin/python benchmarks/$$1.py $$2 || missed="$$missed $$1"; done; \
+	    [ -z "$$missed" ] || { echo "targets missed in:$$missed"; exit 1; }
 
 reliability: $(TEST_ENV)/.installed  ## every crash, crowd and torture script, in full; an hour
 	@for name in resume kill_storm crowd exhaustion torture fuzz_tells; do \

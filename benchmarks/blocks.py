@@ -89,7 +89,7 @@ def main():
         size = strategy.batch_size(bbopt.Spec(bbopt.Space([Real(f"x{k}", -1, 1) for k in range(D)])))
         journal = "memory" if storage is None else storage.partition(".")[2]
         is_required = storage is None and label.startswith("CBO")
-        verdict = ("yes" if micro < 20 else "NO") if is_required else ""
+        verdict = common.verdict(micro < 20) if is_required else ""
         rows.append([label, journal, size, f"{micro:.2f}", f"{wall:.2f}", verdict])
         results.append(
             {"strategy": label, "journal": journal, "block": size, "processor us": micro, "wall us": wall}

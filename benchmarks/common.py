@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEX
 if os.environ.get("BENCH_UNPINNED") != "1":
     os.environ.update(dict.fromkeys(_THREADS, "1"))
 
+_verdicts = []
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -73,8 +75,14 @@ def table(header, rows):
     print(flush=True)
 
 
+def verdict(holds):
+    """Return how to print whether a target was reached; a missed one makes ``save`` end with status 1."""
+    _verdicts.append(bool(holds))
+    return "yes" if holds else "NO"
+
+
 def save(options, settings, results):
-    """Write results/NAME.json; a quick run is not worth keeping."""
+    """Write results/NAME.json; a quick run is not worth keeping, and reaches no target."""
     if options.quick:
         print("quick run: nothing saved")
         return
@@ -83,6 +91,8 @@ def save(options, settings, results):
     data = {"benchmark": options.name, "settings": settings, "results": results}
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     print(f"saved results/{path.name}")
+    if not all(_verdicts):
+        sys.exit(1)
 
 
 def quartiles(values: Sequence[float]):

@@ -46,7 +46,7 @@ def main():
             runs = [optimize(method, problem, BUDGET, seed) for seed in seeds]
             wasted = [sum(value is None for value in run) for run in runs]
             regrets = [problem.regret(best(run)) for run in runs]
-            verdict = ("yes" if np.median(wasted) <= ALLOWED else "NO") if method == "bbopt" else ""
+            verdict = common.verdict(np.median(wasted) <= ALLOWED) if method == "bbopt" else ""
             median = f"{np.median(wasted):.0f}"
             rows.append(
                 [

@@ -143,7 +143,9 @@ METHODS = {
     "bbopt BO": lambda spec, seed: Bbopt(spec, seed, BayesianOptimization()),
     "random": lambda spec, seed: Bbopt(spec, seed, "random"),
     "Sobol": lambda spec, seed: Bbopt(spec, seed, "sobol"),
-    "Optuna GP": lambda spec, seed: Optuna(spec, seed, lambda kinds, s: kinds.GPSampler(seed=s)),
+    "Optuna GP": lambda spec, seed: Optuna(
+        spec, seed, lambda kinds, s: kinds.GPSampler(seed=s, deterministic_objective=spec.is_deterministic)
+    ),
     "Optuna TPE": lambda spec, seed: Optuna(spec, seed, lambda kinds, s: kinds.TPESampler(seed=s)),
     "Optuna TPE, grouped": lambda spec, seed: Optuna(
         spec, seed, lambda kinds, s: kinds.TPESampler(seed=s, multivariate=True, group=True)

@@ -102,7 +102,7 @@ def compare(options):
         for method, found in seconds.items():
             low, median, high = (1e3 * q for q in common.quartiles(found))
             ratio = np.median(found) / ours
-            verdict = ("yes" if ratio >= REQUIRED[method] else "NO") if method in REQUIRED else ""
+            verdict = common.verdict(ratio >= REQUIRED[method]) if method in REQUIRED else ""
             spread = f"[{low:.1f}, {high:.1f}]"
             shown = f"{ratio:.1f} [{low / ours / 1e3:.1f}, {high / ours / 1e3:.1f}]"
             rows.append([f"n={n} {name}", method, len(found), f"{median:.1f}", spread, shown, verdict])
@@ -158,7 +158,7 @@ def busy(options):
     print(__doc__)
     common.describe(settings)
     common.table(["threads", "median ms"], [[side, f"{ms:.1f}"] for side, ms in medians.items()])
-    print(f"default / pinned: {ratio:.2f}; at most 1.3: {'yes' if ratio <= 1.3 else 'NO'}")
+    print(f"default / pinned: {ratio:.2f}; at most 1.3: {common.verdict(ratio <= 1.3)}")
     options.name = "speed-busy"
     milliseconds = {side: [1e3 * t for t in found[1:]] for side, found in times.items()}
     common.save(options, settings, {"ratio": ratio, "ms": milliseconds})

@@ -170,7 +170,7 @@ def main():
             for k, m in enumerate(methods)
         }
     common.table(["problem", *methods], rows)
-    print("bbopt has the best mean rank:", "yes" if R.mean(axis=(1, 2)).argmin() == 0 else "NO")
+    print("bbopt has the best mean rank:", common.verdict(R.mean(axis=(1, 2)).argmin() == 0))
     common.save(options, settings, results)
 
 

@@ -28,7 +28,7 @@ PROBLEM = tune("cash-digits")  # what is tuned: problem(params) -> share of digi
 SPAWN = multiprocessing.get_context("spawn")  # children start afresh, as on every system
 Show = Callable[[Study, Trial], None]
 METHODS = {"auto": "bbopt", "random": "random search"}
-PAUSE = 5.0  # a longer gap between two trials, in seconds, was a break between two processes
+PAUSE = 60.0  # a longer gap between two trials, in seconds, was a break between two processes
 
 
 def main() -> None:

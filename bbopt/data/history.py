@@ -109,13 +109,15 @@ class History:
             "inside": np.empty(0, np.bool_),
             "asked": np.empty(0),
             "told": np.empty(0),
+            "worker": np.empty(0, np.int32),
+            "until": np.empty(0),
         }
+        self._workers: list[str] = []  # names; the column holds places in this list, -1 for nobody
         self._tags: list[Tag] = []
         self._params: dict[int, Params] = {}  # absent for rows of blocks: decoded from X when looked at
         self._at: dict[int, Params] = {}
         self._late: dict[int, list[Observation]] = {}
         self._error: dict[int, str] = {}
-        self._worker: dict[int, str] = {}
         self._keys: dict[bytes, int] = {}
         self._n_keyed = 0
         self._counts = np.zeros(len(Status), np.int64)
@@ -233,7 +235,7 @@ class History:
             late=tuple(self._late.get(number, ())),
             tag=dict(self._tags[number]),
             error=self._error.get(number, ""),
-            worker=self._worker.get(number),
+            worker=self._worker(number),
             asked=None if np.isnan(asked) else float(asked),
             told=None if np.isnan(told) else float(told),
         )
@@ -259,9 +261,22 @@ class History:
             return np.empty(0, np.int64)
         return np.flatnonzero(self.status == Status.PENDING)
 
-    def worker(self, number: int) -> str | None:
-        """Return to whom a trial was handed."""
-        return self._worker.get(number)
+    def open_trials(self, worker: str) -> IntArray:
+        """Return the numbers of the trials handed to a worker and not yet told."""
+        if worker not in self._workers:
+            return np.empty(0, np.int64)
+        pending = self.pending()
+        mine: BoolArray = self._columns["worker"][pending] == self._workers.index(worker)
+        return pending[mine]
+
+    def expired(self, now: float) -> IntArray:
+        """Return the numbers of the pending trials whose lease ended before ``now``."""
+        pending = self.pending()
+        return pending[self._columns["until"][pending] < now]
+
+    def _worker(self, number: int) -> str | None:
+        k = int(self._columns["worker"][number])
+        return None if k < 0 else self._workers[k]
 
     def is_pending(self, number: int) -> bool:
         """Whether a trial is asked and not yet told."""
@@ -277,6 +292,7 @@ class History:
         tags: Sequence[Tag] | None = None,
         worker: str | None = None,
         asked: float = np.nan,
+        until: float = np.nan,
         inside: BoolArray | bool = True,
     ) -> range:
         """Add pending rows; return their numbers."""
@@ -292,11 +308,13 @@ class History:
         self._columns["inside"][new] = inside
         self._columns["asked"][new] = asked
         self._columns["told"][new] = np.nan
+        if worker is not None and worker not in self._workers:
+            self._workers.append(worker)
+        self._columns["worker"][new] = -1 if worker is None else self._workers.index(worker)
+        self._columns["until"][new] = until
         self._tags.extend(tags if tags is not None else [_EMPTY] * k)
         if params is not None:
             self._params.update(zip(range(start, start + k), params, strict=True))
-        if worker is not None:
-            self._worker.update(dict.fromkeys(range(start, start + k), worker))
         self._counts[Status.PENDING] += k
         self.version += 1
         return range(start, start + k)

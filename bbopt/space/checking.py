@@ -74,7 +74,9 @@ def fix_columns(layout: Layout, params: Params) -> FloatArray:
         if not all(
             required.parent in values and required.allows(values[required.parent]) for required in needs
         ):
-            raise DataError(_inactive(name, needs, values) + "; fix what decides it, too")
+            open_parents = [required.parent for required in needs if required.parent not in values]
+            hint = f"; give {' and '.join(map(repr, open_parents))}, too" if open_parents else ""
+            raise DataError(_inactive(name, needs, values) + hint)
     row = np.full(len(layout.varying), np.nan)
     for name, value in values.items():
         if (j := layout.column[name]) is not None:
@@ -93,4 +95,6 @@ def _check_names(layout: Layout, params: object) -> None:
 
 def _inactive(name: str, needs: Sequence[Requirement], values: Params) -> str:
     here = ", ".join(f"{r.parent}={values[r.parent]!r}" for r in needs if r.parent in values)
-    return f"params give {name!r}, which is active only when {explain(needs)}; here {here}"
+    return f"params give {name!r}, which is active only when {explain(needs)}" + (
+        f"; here {here}" if here else ""
+    )

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,7 +48,8 @@ def run(
 
     An exception in ``f`` marks the trial failed and the loop goes on, unless each of the first five
     evaluations raises: then the objective itself is broken, and EvaluationError says so. Ctrl-C
-    leaves everything told in the study; unfinished trials are taken up by the next run.
+    leaves everything told in the study; unfinished trials are taken up by the next run. A vectorized
+    ``f`` that raises fails its whole block, and EvaluationError says so at once.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def run(
         Finished trials (complete or failed) in the study at which to stop, earlier runs counted in:
         the same script run again after a crash goes on and ends at the same number.
     executor : concurrent.futures.Executor, optional
-        Where to evaluate; default: here, one at a time.
+        Where to evaluate; default: here, one at a time. Not with ``vectorized``.
     concurrency : int, optional
         Trials under way at once; default: the executor's number of workers. For ``vectorized``: the
         size of a block; default: what the strategy prefers.
@@ -89,14 +90,19 @@ def run(
     limits = _Limits(study, budget, deadline, max_cost, until)
     if concurrency is not None and not (is_whole(concurrency) and concurrency >= 1):
         raise DataError(f"concurrency must be an integer of at least 1, got {concurrency!r}")
+    if vectorized and executor is not None:
+        raise DataError(
+            "executor must be None with vectorized=True: f gets all points of a block at once and may "
+            f"share them out itself; got {executor!r}"
+        )
     bar = _progress_bar(budget, limits.finished(), progress)
     try:
-        if vectorized:
-            return _run_blocks(study, f, concurrency, limits, bar)
         # Each of several runs on one study has a seat of its own. A run that was killed left it free, and
         # the next one to sit there takes up its unfinished trials.
         with study.journal.seat() as seat:
             loop = _Loop(study, f, limits, callbacks, worker or f"run-{seat}", bar)
+            if vectorized:
+                return loop.in_blocks(concurrency or study.strategy.batch_size(study.spec))
             if executor is None:
                 return loop.here()
             # Executors do not publish their size; the two in the standard library agree on this name.
@@ -182,32 +188,61 @@ class _Loop:
     def on(self, executor: Executor, size: int) -> str:
         """Keep up to ``size`` trials under way on an executor."""
         running: dict[Future[Any], Trial] = {}
-        taken: set[int] = set()
         reason = ""
         try:
             while True:
                 while len(running) < size and not (reason := self.limits.reached(len(running))):
-                    slot = next(k for k in range(size) if k not in taken)
                     try:
-                        trial = self.study.ask(worker=f"{self.worker}/{slot}")
+                        trial = self.next(running.values())
                     except SpaceExhausted as error:
                         reason = str(error)
                         break
-                    taken.add(slot)
                     running[executor.submit(self.f, dict(trial.params))] = trial
                 if not running:
                     return reason
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    trial = running.pop(future)
-                    taken.discard(_slot(trial))
-                    self.collect(trial, future)
+                    self.collect(running.pop(future), future)
         except BaseException:  # Ctrl-C, a broken pool, an error in a callback: keep what has come in
             for future, trial in running.items():
                 if not future.cancel() and future.done() and future.exception() is None:
                     value, sd, cost = _read(future.result())
                     self.study.tell(trial, value, sd=sd, cost=cost)
             raise
+
+    def next(self, running: Iterable[Trial]) -> Trial:
+        """Return a trial of this worker that is not running: one left over from before, or a new one."""
+        numbers = {trial.number for trial in running}
+        n_open = sum(self.study.history.is_pending(number) for number in numbers)
+        mine = self.study.ask(n_open + 1, worker=self.worker)
+        return next(trial for trial in mine if trial.number not in numbers)
+
+    def in_blocks(self, size: int) -> str:
+        """Evaluate whole blocks in this thread."""
+        while not (reason := self.limits.reached()):
+            n = min(size, self.limits.room(0))
+            try:
+                block = self.study.ask_block(n, worker=self.worker)
+            except SpaceExhausted as error:
+                if n == 1:
+                    return str(error)
+                size = n // 2  # what is left may still fill a smaller block
+                continue
+            points = block.values()
+            try:
+                values = self.f(points)
+            except Exception as error:
+                for number in block.numbers:
+                    self.study.fail(number, f"{type(error).__name__}: {error}")
+                raise EvaluationError(
+                    f"the objective raised {type(error).__name__}: {error}; "
+                    f"the {len(block)} trials of the block are kept as failed"
+                ) from error
+            self.study.tell_block(block, values)
+            self.show(len(block))
+            for number in block.numbers if self.callbacks else ():
+                self.call_back(self.study.history.trial(number))
+        return reason
 
     def collect(self, trial: Trial, future: "Future[Any]") -> None:
         """Tell what a future brought."""
@@ -238,9 +273,17 @@ class _Loop:
 
     def after(self, trial: Trial) -> None:
         """Show progress and call back."""
-        self.bar.update(1)
+        self.show(1)
+        self.call_back(trial)
+
+    def show(self, n: int) -> None:
+        """Show progress by n trials."""
+        self.bar.update(n)
         if not isinstance(self.bar, _NoBar):
             self.bar.set_postfix_str(_best_text(self.study))
+
+    def call_back(self, trial: Trial) -> None:
+        """Call back."""
         for callback in self.callbacks:
             callback(self.study, trial)
 
@@ -250,36 +293,6 @@ def _read(outcome: Any) -> tuple[Any, Any, float | None]:
     if isinstance(outcome, Observation):
         return dict(outcome.values), dict(outcome.sd) or None, outcome.cost
     return outcome, None, None
-
-
-def _run_blocks(study: "Study", f: Callable[..., Any], size: int | None, limits: _Limits, bar: _Bar) -> str:
-    size = size or study.strategy.batch_size(study.spec)
-    while not (reason := limits.reached()):
-        n = min(size, limits.room(0))
-        try:
-            block = study.ask_block(n)
-        except SpaceExhausted as error:
-            if n == 1:
-                return str(error)
-            size = n // 2  # what is left may still fill a smaller block
-            continue
-        points = block.values()
-        try:
-            values = f(points)
-        except Exception as error:
-            for number in block.numbers:
-                study.fail(number, f"{type(error).__name__}: {error}")
-            raise EvaluationError(
-                f"the objective raised {type(error).__name__}: {error}; "
-                f"the {n} trials of the block are kept as failed"
-            ) from error
-        study.tell_block(block, values)
-        bar.update(n)
-    return reason
-
-
-def _slot(trial: Trial) -> int:
-    return int((trial.worker or "0").rpartition("/")[2])
 
 
 def _best_text(study: "Study") -> str:

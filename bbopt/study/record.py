@@ -6,6 +6,7 @@ by construction, the study that was closed. One event kind, one method.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,12 @@ from bbopt.types import FloatArray, Params
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Params to be tried next: enqueued by the user, or given back by an expired lease."""
+    """Params to be tried next: enqueued by the user, or given back by a trial that was lost.
 
-    seq: int
+    ``id`` counts what was ever queued in this study.
+    """
+
+    id: int
     params: Params
     retry_of: int | None = None
 
@@ -38,8 +42,8 @@ class Record:
     seq : int
         The last event folded in.
     queue : list of Queued
-    leases : dict of int to float
-        Pending trials with a lease, and when it ends (seconds since the epoch).
+    n_queued : int
+        How many items were ever queued.
     finished : list of int
         Trials in the order in which they finished first.
     corrections : int
@@ -50,7 +54,7 @@ class Record:
     seq: int = 0
     history: History = field(init=False)
     queue: list[Queued] = field(default_factory=list)
-    leases: dict[int, float] = field(default_factory=dict)
+    n_queued: int = 0
     finished: list[int] = field(default_factory=list)
     corrections: int = 0
 
@@ -80,16 +84,19 @@ class Record:
             tags=event["tags"],
             worker=event.get("worker"),
             asked=event["time"],
+            until=event.get("until", np.nan),
         )
         self._check_number(event, numbers)
-        if "until" in event:
-            until: float = event["until"]
-            self.leases.update(dict.fromkeys(numbers, until))
-        if "queued" in event:
-            self.queue = [item for item in self.queue if item.seq not in event["queued"]]
+        self._dequeue(event)
 
     def _ask_block(self, event: Event) -> None:
-        numbers = self.history.append(event["X"], tags=event.get("tags"), asked=event["time"])
+        numbers = self.history.append(
+            event["X"],
+            tags=event.get("tags"),
+            worker=event.get("worker"),
+            asked=event["time"],
+            until=event.get("until", np.nan),
+        )
         self._check_number(event, numbers)
 
     def _add(self, event: Event) -> None:
@@ -113,12 +120,29 @@ class Record:
         number = event["number"]
         status = self.history.status[number]
         if status in (Status.COMPLETE, Status.FAILED):
-            self.history.add_late(number, _observation(event))
+            if not self.is_known(event):
+                self.history.add_late(number, _observation(event))
             return
         if status == Status.ABANDONED:  # it was run after all: a result is never thrown away
             self.queue = [item for item in self.queue if item.retry_of != number]
             self.corrections += 1
         self._complete(number, event)
+
+    def is_known(self, event: Event) -> bool:
+        """Whether a finished trial was told just this before: a repeat adds nothing."""
+        trial, told = self.history.trial(event["number"]), _observation(event)
+        if "error" in event and trial.status == Status.FAILED:
+            return True
+        first = trial.observation
+        is_first = (
+            "error" not in event
+            and trial.status == Status.COMPLETE
+            and told.values == first.values
+            and told.sd == first.sd
+            and told.cost in (None, first.cost)
+            and event.get("at", trial.at) == trial.at
+        )
+        return is_first or told in trial.late
 
     def _complete(self, number: int, event: Event) -> None:
         if "at" in event:
@@ -142,6 +166,8 @@ class Record:
         status_now = self.history.status[numbers]
         self.corrections += int(np.count_nonzero(status_now == Status.ABANDONED))
         open_rows = np.isin(status_now, (Status.PENDING, Status.ABANDONED))
+        for k in np.flatnonzero(~open_rows).tolist():
+            self._tell(self._one_of(event, k))
         ok = np.asarray(np.isfinite(values).all(axis=1))
         status = np.where(ok, Status.COMPLETE, Status.FAILED).astype(np.int8)[open_rows]
         Y = np.where(ok[:, None], values * self.spec.sign, np.nan)
@@ -154,6 +180,20 @@ class Record:
             cost=None if cost is None else cost[open_rows],
             told=event["time"],
         )
+
+    def _one_of(self, event: Event, k: int) -> Event:
+        """Return row k of a block's results as a tell of its own."""
+        names = [objective.name for objective in self.spec.objectives]
+        told: Event = {"number": event["number"] + k, "time": event["time"]}
+        values = dict(zip(names, event["values"][k].tolist(), strict=True))
+        told["values"] = {name: value for name, value in values.items() if isfinite(value)}
+        if len(told["values"]) < len(values):
+            told["error"] = "told a value that is not finite"
+        if "sd" in event:
+            told["sd"] = dict(zip(names, event["sd"][k].tolist(), strict=True))
+        if "cost" in event:
+            told["cost"] = float(event["cost"][k])
+        return told
 
     def _fail(self, event: Event) -> None:
         number = event["number"]
@@ -171,29 +211,35 @@ class Record:
             numbers = np.array([number])
             self._finish(numbers, Status.ABANDONED, told=event["time"], error=event["error"])
 
-    def _expire(self, event: Event) -> None:
+    def _release(self, event: Event) -> None:
         for number in event["numbers"]:
-            if not self.history.is_pending(number):
-                continue
-            self.queue.append(Queued(event["seq"], self.history.params(number), retry_of=number))
-            numbers = np.array([number])
-            self._finish(numbers, Status.ABANDONED, told=event["time"], error="its lease expired")
+            if self.history.is_pending(number):
+                self._queue(self.history.params(number), retry_of=number)
+                numbers = np.array([number])
+                self._finish(numbers, Status.ABANDONED, told=event["time"], error=event["error"])
 
     def _amend(self, event: Event) -> None:
         self.corrections += 1
         self._complete(event["number"], event)
 
-    def _dequeue(self, event: Event) -> None:
-        self.queue = [item for item in self.queue if item.seq not in event["queued"]]
+    # -- what is to be tried next -----------------------------------------------------------------
 
     def _enqueue(self, event: Event) -> None:
-        self.queue.append(Queued(event["seq"], event["params"]))
+        self._queue(event["params"])
+
+    def _dequeue(self, event: Event) -> None:
+        if "queued" in event:
+            self.queue = [item for item in self.queue if item.id not in event["queued"]]
+
+    def _queue(self, params: Params, retry_of: int | None = None) -> None:
+        self.queue.append(Queued(self.n_queued, params, retry_of))
+        self.n_queued += 1
+
+    # -- how ----------------------------------------------------------------------------------------
 
     def _finish(self, numbers: Any, status: Any, **written: Any) -> None:
         first_time = numbers[self.history.status[numbers] == Status.PENDING].tolist()
         self.finished.extend(first_time)
-        for number in numbers.tolist() if self.leases else ():
-            self.leases.pop(number, None)
         self.history.finish(numbers, status, **written)
 
     def _row(self, values: Mapping[str, float]) -> FloatArray:
@@ -217,6 +263,6 @@ def _observation(event: Event) -> Observation:
 
 
 _KINDS: Sequence[str] = (
-    "study", "ask", "ask_block", "add", "tell", "tell_block", "fail", "abandon", "expire", "amend", "enqueue",
-    "dequeue",
+    "study", "ask", "ask_block", "add", "tell", "tell_block", "fail", "abandon", "release", "amend",
+    "enqueue", "dequeue",
 )  # fmt: skip

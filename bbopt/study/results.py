@@ -177,7 +177,8 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
     if "retry_of" in tag:
         return (
             where
-            + f"trial {tag['retry_of']} was lost (its lease expired), so its params were handed out again."
+            + f"trial {tag['retry_of']} came to nothing (its lease expired, or it was never handed out), "
+            "so its params were tried again."
         )
     if trial.asked == trial.told and not tag:
         return where + "added from elsewhere."

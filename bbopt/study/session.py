@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from bbopt.data.history import History
 from bbopt.errors import Conflict, SpaceError, SpaceExhausted
 from bbopt.rng import Key
@@ -75,7 +77,7 @@ class Session:
             event = {**make(), "number": number, "read": read, "time": time.time()}
             if worker is not None:
                 event["worker"] = worker
-            if self.lease is not None and event["kind"] == "ask":
+            if self.lease is not None and event["kind"] != "add":
                 event["until"] = event["time"] + self.lease
             while len(self.history) == number:
                 try:
@@ -89,31 +91,19 @@ class Session:
     def ask(self, n: int, fixed: FloatArray | None, worker: str | None) -> list[int]:
         """Begin n trials, or hand a worker its own open ones; return their numbers. The ask lock is held."""
         self._expire()
-        numbers = self._open_trials(worker)[:n] if fixed is None else []
-        # A caller who fixes values wants those: what is queued waits for the next plain ask.
-        while len(numbers) < n and self.record.queue and fixed is None:
-            item = self.record.queue[0]
-            try:
-                numbers.append(self.write_trials(partial(self._from_queue, item), worker))
-            except (SpaceExhausted, SpaceError):
-                # It cannot be filled in, now or ever: said once, and the next ask works.
-                self.write({"kind": "dequeue", "queued": [item.seq]})
-                raise
-        if missing := n - len(numbers):
-            first = self.write_trials(partial(self._from_strategy, missing, fixed), worker)
-            numbers += range(first, first + missing)
-        return numbers
+        if worker is None or fixed is not None:
+            return self._begin(n, fixed, worker, self._from_strategy)
+        mine: list[int] = self.history.open_trials(worker)[:n].tolist()
+        return mine + self._begin(n - len(mine), None, worker, self._from_strategy)
 
-    def ask_block(self, n: int) -> range:
-        """Begin n trials as one array. The ask lock is held."""
+    def ask_block(self, n: int, worker: str | None) -> range:
+        """Begin n trials in a row, or hand a worker its own open ones. The ask lock is held."""
         self._expire()
-
-        def make() -> Event:
-            proposals = self._propose(Request(n))
-            return {"kind": "ask_block", "X": proposals.X, "tags": proposals.tags}
-
-        first = self.write_trials(make)
-        return range(first, first + n)
+        if worker is not None and len(mine := self.history.open_trials(worker)):
+            in_a_row = mine - mine[0] == np.arange(len(mine))
+            return range(int(mine[0]), int(mine[0]) + min(n, int(np.count_nonzero(in_a_row))))
+        begun = self._begin(n, None, worker, self._block)
+        return range(begun[0], begun[0] + n)
 
     def state(self) -> Any:
         """Return the strategy's state: the fold of its ``tell`` over the finished trials."""
@@ -135,6 +125,40 @@ class Session:
         params = self.record.spec.space.decode(proposals.X)
         return {"kind": "ask", "params": params, "tags": proposals.tags}
 
+    def _begin(
+        self,
+        n: int,
+        fixed: FloatArray | None,
+        worker: str | None,
+        ask: Callable[[int, FloatArray | None], Event],
+    ) -> list[int]:
+        """Begin n new trials, or none: first what is queued, then what the strategy proposes."""
+        begun: list[int] = []
+        try:
+            # A caller who fixes values wants those: what is queued waits for the next plain ask.
+            while len(begun) < n and self.record.queue and fixed is None:
+                begun.append(self._begin_queued(self.record.queue[0], worker))
+            if missing := n - len(begun):
+                first = self.write_trials(partial(ask, missing, fixed), worker)
+                begun += range(first, first + missing)
+        except Exception:
+            if begun:  # nobody will see them: they go back to the queue
+                self.write({"kind": "release", "numbers": begun, "error": "fewer were left than asked for"})
+            raise
+        return begun
+
+    def _block(self, n: int, fixed: FloatArray | None) -> Event:
+        proposals = self._propose(Request(n, fixed))
+        return {"kind": "ask_block", "X": proposals.X, "tags": proposals.tags}
+
+    def _begin_queued(self, item: Queued, worker: str | None) -> int:
+        try:
+            return self.write_trials(partial(self._from_queue, item), worker)
+        except (SpaceExhausted, SpaceError):
+            # It cannot be filled in, now or ever: said once, and the next ask works.
+            self.write({"kind": "dequeue", "queued": [item.id]})
+            raise
+
     def _from_queue(self, item: Queued) -> Event:
         space = self.record.spec.space
         params: Params = item.params
@@ -143,15 +167,8 @@ class Session:
             proposals = self._propose(Request(1, space.fix(params)))
             params = {**space.decode(proposals.X)[0], **params}
             tag = {**proposals.tags[0], **tag}
-        return {"kind": "ask", "params": [params], "tags": [tag], "queued": [item.seq]}
-
-    def _open_trials(self, worker: str | None) -> list[int]:
-        if worker is None:
-            return []
-        return [int(k) for k in self.history.pending() if self.history.worker(int(k)) == worker]
+        return {"kind": "ask", "params": [params], "tags": [tag], "queued": [item.id]}
 
     def _expire(self) -> None:
-        now = time.time()
-        lost = [number for number, until in self.record.leases.items() if until < now]
-        if lost:
-            self.write({"kind": "expire", "numbers": sorted(lost)})
+        if self.lease is not None and len(lost := self.history.expired(time.time())):
+            self.write({"kind": "release", "numbers": lost.tolist(), "error": "its lease expired"})

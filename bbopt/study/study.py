@@ -179,8 +179,7 @@ class Study:
         """
         if n is not None and not (is_whole(n) and n >= 1):
             raise DataError(f"ask: n must be an integer of at least 1, got {n!r}")
-        if worker is not None and not isinstance(worker, str):
-            raise DataError(f"ask: worker must be a string, got {worker!r}")
+        _check_worker("ask", worker)
         with self.journal.lock(), self._mutex:
             self._session.sync()
             columns = None if fixed is None else self.space.fix(fixed)
@@ -188,8 +187,16 @@ class Study:
             trials = [self.history.trial(number) for number in numbers]
         return trials[0] if n is None else trials
 
-    def ask_block(self, n: int) -> Block:
+    def ask_block(self, n: int, *, worker: str | None = None) -> Block:
         """Ask n trials as arrays, one event for all: the way to 10^5 evaluations.
+
+        Parameters
+        ----------
+        n : int
+            How many, at least 1.
+        worker : str, optional
+            Who runs it. A worker that asks again gets its own unfinished trials first: then the block
+            holds those, at most n.
 
         Raises
         ------
@@ -198,9 +205,10 @@ class Study:
         """
         if not (is_whole(n) and n >= 1):
             raise DataError(f"ask_block: n must be an integer of at least 1, got {n!r}")
+        _check_worker("ask_block", worker)
         with self.journal.lock(), self._mutex:
             self._session.sync()
-            numbers = self._session.ask_block(int(n))
+            numbers = self._session.ask_block(int(n), worker)
             return Block(numbers, self.history.X[numbers.start : numbers.stop], self.space)
 
     # -- tell -------------------------------------------------------------------------------------
@@ -245,16 +253,15 @@ class Study:
             self._session.sync()
             number = self._number(trial)
             event = self._outcome_event("tell", number, value, sd, cost, at)
-            now = self.history.trial(number)
-            if now.status == Status.COMPLETE and _is_same(event, now):
-                return now
-            if now.status == Status.FAILED and "error" in event:
-                return now
-            self._session.write(event)
+            finished = self.history.status[number] in (Status.COMPLETE, Status.FAILED)
+            if not (finished and self._session.record.is_known(event)):
+                self._session.write(event)
             return self.history.trial(number)
 
     def tell_block(self, block: Block, values: Any, *, sd: Any = None, cost: Any = None) -> None:
         """Record the results of a block: values (n,) or (n, m), rows with NaN or infinities failed.
+
+        For trials that have a result already, what :meth:`tell` says of a second one holds.
 
         Raises
         ------
@@ -514,11 +521,6 @@ def _check_support(strategy: AnyStrategy, spec: Spec) -> None:
         )
 
 
-def _is_same(event: Event, now: Trial) -> bool:
-    return (
-        "error" not in event
-        and event["values"] == dict(now.values)
-        and event.get("sd", {}) == dict(now.observation.sd)
-        and ("cost" not in event or event["cost"] == now.observation.cost)
-        and event.get("at", now.at) == now.at
-    )
+def _check_worker(call: str, worker: Any) -> None:
+    if worker is not None and not isinstance(worker, str):
+        raise DataError(f"{call}: worker must be a string, got {worker!r}")

@@ -19,7 +19,7 @@ from bbopt.data.history import Rows
 from bbopt.data.trial import Status
 from bbopt.errors import SpaceExhausted
 from bbopt.rng import Key
-from bbopt.space import Categorical, Integer, Real, Space
+from bbopt.space import Categorical, Constant, Integer, Ordinal, Real, Space
 from bbopt.spec import Objective
 from bbopt.strategies.gate import propose
 from bbopt.strategies.registry import strategy_from_dict, strategy_to_dict
@@ -44,14 +44,19 @@ class StrategyContract:
         raise NotImplementedError
 
     def mixed_space(self) -> Space:
-        """Return a conditional, constrained space with all kinds of columns."""
+        """Return a constrained space with all kinds of columns, conditional ones nested."""
         return Space(
             [
                 Real("lr", 1e-4, 1.0, log=True),
                 Real("x", -1.0, 2.0),
                 Integer("depth", 1, 9),
+                Real("temperature", 20.0, 90.0, step=0.5),
+                Ordinal("size", ["small", "medium", "large"]),
+                Constant("seed", 7),
                 Categorical("kernel", ["rbf", "poly", "linear"]),
+                Real("gamma", 1e-3, 1e3, log=True, when={"kernel": ["rbf", "poly"]}),
                 Integer("degree", 2, 5, when={"kernel": "poly"}),
+                Real("offset", 0.0, 5.0, when={"degree": [2, 3, 4]}),
             ],
             constraints=["x + depth <= 9.5"],
         )
@@ -242,13 +247,14 @@ def _through_json(journal: Any) -> MemoryJournal:
 @contextmanager
 def _blind() -> Iterator[None]:
     def forbidden(*_: object, **__: object) -> Any:
-        raise AssertionError("a strategy looked at the clock, a file or a logger")
+        raise AssertionError("a strategy looked at the clock, a file, a logger or the system's randomness")
 
     with ExitStack() as stack:
-        for name in ("time", "monotonic", "perf_counter", "time_ns", "process_time"):
-            stack.enter_context(mock.patch.object(time, name, forbidden))
-        stack.enter_context(mock.patch("builtins.open", forbidden))
-        stack.enter_context(mock.patch("logging.Logger._log", forbidden))
+        for clock in ("time", "monotonic", "perf_counter", "process_time", "thread_time"):
+            stack.enter_context(mock.patch.object(time, clock, forbidden))
+            stack.enter_context(mock.patch.object(time, f"{clock}_ns", forbidden))
+        for name in ("builtins.open", "io.open", "os.open", "os.urandom", "logging.Logger._log"):
+            stack.enter_context(mock.patch(name, forbidden))
         yield
 
 

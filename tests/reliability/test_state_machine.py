@@ -32,7 +32,9 @@ class Model:
         outcome = read(value)
         if trial[1] in ("PENDING", "ABANDONED"):
             trial[1:3] = outcome
-        elif outcome != trial[1:3] and not (trial[1] == outcome[0] == "FAILED"):
+        elif (
+            outcome != trial[1:3] and not (trial[1] == outcome[0] == "FAILED") and outcome[1] not in trial[3]
+        ):
             trial[3].append(outcome[1])
 
     def end(self, k, status):

@@ -207,10 +207,9 @@ def test_ctrl_c_keeps_everything_told(tmp_path, parallel):
     assert again.history.count(Status.COMPLETE) == told
     open_before = [t.number for t in again.pending]
     assert again.run(square, 20) == "budget of 20 trials used"
-    if not parallel:
-        assert open_before == [5]
-        assert again.pending == [], "the interrupted trial was taken up again"
-        assert len(again.trials) == 20
+    assert open_before
+    assert again.pending == [], "the interrupted trials were taken up again, here one by one"
+    assert len(again.trials) == 20
 
 
 def test_two_runs_on_one_study_do_not_share_a_trial(tmp_path):
@@ -304,3 +303,56 @@ def test_vectorized_uses_the_last_points_and_keeps_failures():
     with pytest.raises(EvaluationError, match="ZeroDivisionError"):
         study.run(lambda X: 1 / 0, 10, vectorized=True, concurrency=4)
     assert study.history.count(Status.FAILED) == 4
+
+
+def test_a_wider_run_takes_up_what_a_narrower_one_left_and_back(tmp_path):
+    path = tmp_path / "study.db"
+    with random_study(storage=path) as study, study.journal.seat():
+        left = study.ask(5, worker="run-0")
+    seen = []
+
+    def f(params):
+        seen.append(params)
+        return square(params)
+
+    with Study.open(path) as study, ThreadPoolExecutor(2) as executor:
+        study.run(f, 8, executor=executor)
+        assert study.pending == []
+        assert len(study.trials) == 8
+    assert [trial.params for trial in left] == [p for p in seen if p in [trial.params for trial in left]]
+
+
+def test_an_interrupted_block_is_taken_up(tmp_path):
+    path = tmp_path / "study.db"
+
+    def interrupted(X):
+        raise KeyboardInterrupt
+
+    with random_study(storage=path) as study, pytest.raises(KeyboardInterrupt):
+        study.run(interrupted, 10, vectorized=True, concurrency=4)
+    sizes = []
+
+    def f(X):
+        sizes.append(len(X))
+        return X[:, 0] ** 2
+
+    with Study.open(path) as study:
+        assert [trial.number for trial in study.pending] == [0, 1, 2, 3]
+        assert study.run(f, 10, vectorized=True, concurrency=6) == "budget of 10 trials used"
+        assert (len(study.trials), study.pending) == (10, [])
+    assert sizes == [4, 6]
+
+
+def test_vectorized_calls_back_and_takes_no_executor():
+    seen = []
+    study = random_study()
+    study.run(
+        lambda X: X[:, 0] ** 2,
+        7,
+        vectorized=True,
+        concurrency=5,
+        callbacks=[lambda s, trial: seen.append((trial.number, trial.value == trial.params["x"] ** 2))],
+    )
+    assert seen == [(k, True) for k in range(7)]
+    with ThreadPoolExecutor(2) as executor, pytest.raises(DataError, match="executor must be None with vec"):
+        study.run(lambda X: X[:, 0], 9, vectorized=True, executor=executor)

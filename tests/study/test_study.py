@@ -428,19 +428,101 @@ def test_an_expired_lease_hands_the_params_out_again(storage):
     assert again.tag == {"retry_of": 0}
     assert study.trials[0].status == Status.ABANDONED
     assert study.trials[0].error == "its lease expired"
-    assert "was lost" in study.explain(again)
+    assert "trial 0 came to nothing" in study.explain(again)
     assert study.tell(lost, 1.0).status == Status.COMPLETE, "a result that comes after all counts"
     assert study.tell(again, 1.5).value == 1.5
     assert study.ask().params != lost.params
 
 
+def test_every_lost_trial_comes_back(storage):
+    study = line(storage, lease=0.05)
+    lost = [trial.params for trial in study.ask(3)] + study.ask_block(2).params()
+    time.sleep(0.1)
+    assert [study.ask().params for _ in range(5)] == lost
+    assert study.ask().params not in lost
+
+
 def test_without_a_lease_nothing_expires():
     study = line()
-    study.ask()
-    assert study._session.record.leases == {}
+    first = study.ask()
+    time.sleep(0.01)
+    assert study.ask().params != first.params
+    assert study.pending[0] == first
+
+
+def test_n_trials_or_none(storage):
+    study = Study([Integer("k", 1, 4)], Objective(noise=0), storage=storage, strategy="random", seed=0)
+    asked = study.ask(2)
+    new = sorted({1, 2, 3, 4} - {trial.params["k"] for trial in asked})
+    study.enqueue({"k": new[0]})
+    for call in (study.ask, study.ask_block):
+        with pytest.raises(SpaceExhausted, match="has 1 new points left, 2 were asked for"):
+            call(3)
+        assert [t.number for t in study.pending] == [0, 1], "nobody was told of others"
+    assert study.ask().params == {"k": new[0]}, "what was queued is still to be tried"
+    assert study.ask().params == {"k": new[1]}
 
 
 # -- blocks -------------------------------------------------------------------------------------------
+
+
+def test_a_block_begins_with_what_is_queued(storage):
+    study = Study([Real("x", 0, 1), Real("y", 0, 1)], storage=storage, strategy="cbo", seed=0)
+    study.enqueue({"x": 0.25, "y": 0.75})
+    study.enqueue({"x": 0.5})
+    block = study.ask_block(5)
+    assert len(block) == 5
+    np.testing.assert_array_equal(block.values()[0], [0.25, 0.75])
+    assert block.params()[1]["x"] == 0.5
+    assert 0.25 not in study.ask_block(5).columns()["x"]
+    study.tell_block(block, np.arange(5.0))
+    assert [t.value for t in study.trials[:5]] == [0, 1, 2, 3, 4]
+    assert study.ask().number == 10
+
+
+def test_a_worker_gets_its_own_block_back(storage):
+    study = line(storage)
+    study.ask(worker="b")
+    mine = study.ask_block(4, worker="a")
+    assert study.ask_block(2, worker="b").numbers == range(0, 1)
+    assert study.ask_block(4, worker="a").numbers == mine.numbers
+    assert study.ask_block(3, worker="a").numbers == mine.numbers[:3]
+    study.tell(mine.numbers[1], 1.0)
+    assert study.ask_block(4, worker="a").numbers == mine.numbers[:1], "as far as they are in a row"
+    study.fail(mine.numbers[0])
+    assert study.ask_block(4, worker="a").numbers == mine.numbers[2:]
+    study.tell_block(mine, np.arange(4.0))
+    assert study.trials[2].value == 1.0
+    assert study.trials[1].late[0].values == {"loss": 0.0}
+    assert study.ask_block(4, worker="a").numbers == range(5, 9)
+    with pytest.raises(DataError, match="ask_block: worker must be a string, got 3"):
+        study.ask_block(2, worker=3)
+
+
+def test_a_second_tell_of_a_block_is_kept_as_late(storage):
+    study = line(storage)
+    block = study.ask_block(3)
+    study.tell_block(block, [1.0, 2.0, np.nan], cost=[1.0, 1.0, 1.0])
+    study.tell_block(block, [1.0, 2.0, np.nan])
+    assert not any(trial.late for trial in study.trials)
+    for _ in range(2):
+        study.tell_block(block, [1.0, 5.0, 6.0], cost=[1.0, 1.0, 1.0])
+    assert [[o.values for o in trial.late] for trial in study.trials] == [
+        [],
+        [{"loss": 5.0}],
+        [{"loss": 6.0}],
+    ]
+    assert [trial.value for trial in study.trials] == [1.0, 2.0, None]
+
+
+def test_a_late_result_is_kept_once(storage):
+    study = line(storage)
+    trial = study.ask()
+    for value in (1.0, 2.0, 2.0, np.nan, np.nan, 1.0):
+        study.tell(trial, value)
+    late = study.trials[0].late
+    assert [observation.values for observation in late] == [{"loss": 2.0}, {}]
+    assert study.tell(trial, 1.0, at={"x": 0.5}).late[-1].values == {"loss": 1.0}
 
 
 def test_blocks(storage):
