@@ -186,10 +186,10 @@ class History:
 
     def numbers_of(self, X: FloatArray) -> list[int | None]:
         """Return for each row of X, (k, d), the first trial that asked exactly this point, else None."""
-        for number in range(self._n_keyed, self._n):
-            self._keys.setdefault(_key(self._columns["X"][number]), number)
+        for number, key in enumerate(keys(self.X[self._n_keyed :]), self._n_keyed):
+            self._keys.setdefault(key, number)
         self._n_keyed = self._n
-        return [self._keys.get(_key(x)) for x in X]
+        return [self._keys.get(key) for key in keys(X)]
 
     def dataset(self) -> Dataset:
         """Return what surrogates learn from."""
@@ -350,7 +350,7 @@ class History:
         self._at[number] = dict(at)
         self._columns["X"][number] = x + 0.0
         self._columns["inside"][number] = inside
-        self._keys.setdefault(_key(self._columns["X"][number]), number)
+        self._keys.setdefault(self.X[number].tobytes(), number)
 
     def add_late(self, number: int, observation: Observation) -> None:
         """Keep a result that came after the one that counts."""
@@ -389,8 +389,13 @@ class Trials(Sequence[Trial]):
         return f"<{len(self)} trials>"
 
 
-def _key(x: FloatArray) -> bytes:
-    return x.tobytes()
+def keys(X: FloatArray) -> list[bytes]:
+    """Return the rows of X, (k, d), as bytes: equal rows, equal keys."""
+    if X.shape[1] == 0:
+        return [b""] * len(X)
+    rows: Any = np.ascontiguousarray(X).view(np.dtype((np.void, X.itemsize * X.shape[1])))
+    found: list[bytes] = rows.ravel().tolist()
+    return found
 
 
 def _part(tag: Mapping[str, Any], name: str) -> Tag:

@@ -43,7 +43,8 @@ class Auto:
             return make_strategy("sobol"), "several objectives: points spread evenly (Sobol)"
         if self.budget is not None and self.budget > _MANY:
             # A swarm that grows with the budget looks further before it contracts.
-            n_particles = max(20, min(int(sqrt(self.budget) / 2), 1000))
+            usual = make_strategy("cbo").batch_size(spec)
+            n_particles = max(usual, min(int(sqrt(self.budget) / 2), 1000))
             why = f"{self.budget} evaluations: consensus-based optimization with {n_particles} particles"
             return strategy_class("cbo")(n_particles=n_particles), why
         return make_strategy("bo"), "one objective, few evaluations: Bayesian optimization"

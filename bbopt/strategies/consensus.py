@@ -30,7 +30,8 @@ from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.types import BoolArray, FloatArray, Tag, is_whole
 
-_GRID = np.arange(32) / 31
+_ALPHAS, _HALVINGS = np.logspace(-8, 12, 41), 13
+"""Where alpha times the spread of f is looked for: to 0.02%, after halving the logarithm of an interval."""
 _COLLAPSED = 1e-5
 """Standard deviation of all columns, in the unit cube, below which a swarm has nothing left to find."""
 
@@ -73,7 +74,7 @@ class ConsensusBasedOptimization:
     Parameters
     ----------
     n_particles : int or None
-        N; None takes max(20, ceil(10 sqrt(d))).
+        N; None takes max(20, ceil(20 sqrt(d))).
     drift : float
         Pull towards the consensus, lambda > 0; drift * dt at most 1.
     noise : float
@@ -117,7 +118,7 @@ class ConsensusBasedOptimization:
 
     def batch_size(self, spec: Spec) -> int:
         """Return the number of particles."""
-        return self.n_particles if self.n_particles is not None else max(20, ceil(10 * sqrt(spec.space.d)))
+        return self.n_particles if self.n_particles is not None else max(20, ceil(20 * sqrt(spec.space.d)))
 
     def init(self, spec: Spec, rng: Key) -> Swarm:
         """Lay the first generation out on Sobol points."""
@@ -210,14 +211,20 @@ def _weights(values: FloatArray, share: float) -> FloatArray:
     if spread == 0:
         return ok / np.count_nonzero(ok)
     excess = excess / spread
-    low, high = -8.0, 12.0  # log10 of alpha times the spread; the effective sample size falls with it
-    for _ in range(4):  # each pass looks at a whole grid and keeps one of its 31 intervals
-        grid = low + (high - low) * _GRID
-        W = np.exp(-(10.0 ** grid[:, None]) * excess)
-        sizes = W.sum(axis=1) ** 2 / np.einsum("gn,gn->g", W, W)
-        k = min(max(int(np.count_nonzero(sizes > share * len(values))), 1), 31)
-        low, high = grid[k - 1], grid[k]
-    return np.asarray(W[k] / W[k].sum())
+    # The effective sample size falls with alpha: find the two grid points that it falls through, then halve.
+    W = np.exp(-_ALPHAS[:, None] * excess)
+    sizes = W.sum(axis=1) ** 2 / np.einsum("gn,gn->g", W, W)
+    k = min(max(int(np.count_nonzero(sizes > share * len(values))), 1), len(_ALPHAS) - 1)
+    low, high = _ALPHAS[k - 1], _ALPHAS[k]
+    for _ in range(_HALVINGS):
+        alpha = sqrt(low * high)
+        w = np.exp(-alpha * excess)
+        total = w.sum()
+        if total * total > share * len(values) * (w @ w):
+            low = alpha
+        else:
+            high = alpha
+    return np.asarray(w / total)
 
 
 def _reflect(X: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bbopt.data.history import History
+from bbopt.data.history import History, keys
 from bbopt.errors import SpaceExhausted
 from bbopt.rng import Key
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request
@@ -40,16 +40,17 @@ def propose(strategy: AnyStrategy, state: object, history: History, request: Req
     if not len(repeats):
         return proposals
     X, tags = proposals.X.copy(), list(proposals.tags)
-    taken = {x.tobytes() for x in np.delete(X, repeats, axis=0)}
+    taken = set(keys(np.delete(X, repeats, axis=0)))
     found = _unused(history, request, taken, len(repeats), rng.child("gate", len(history)))
     if len(found) < len(repeats) and history.spec.is_deterministic:
         left = request.n - len(repeats) + len(found)
         raise SpaceExhausted(_exhausted(history, left, request))
     X[repeats[: len(found)]] = found
-    first = {x.tobytes(): len(history) + k for k, x in reversed(list(enumerate(X)))}
+    rows = keys(X)
+    first = {key: len(history) + k for k, key in reversed(list(enumerate(rows)))}
     for k in repeats[len(found) :]:
         [number] = history.numbers_of(X[k : k + 1])
-        tags[k] = {**tags[k], "replicate_of": first[X[k].tobytes()] if number is None else number}
+        tags[k] = {**tags[k], "replicate_of": first[rows[k]] if number is None else number}
     return Proposals(X, tags)
 
 
@@ -57,8 +58,7 @@ def _repeats(history: History, X: FloatArray) -> IntArray:
     """Return the rows of X that were asked before or stand earlier in X."""
     seen: set[bytes] = set()
     rows = []
-    for k, (x, number) in enumerate(zip(X, history.numbers_of(X), strict=True)):
-        key = x.tobytes()
+    for k, (key, number) in enumerate(zip(keys(X), history.numbers_of(X), strict=True)):
         if number is not None or key in seen:
             rows.append(k)
         seen.add(key)
@@ -69,9 +69,9 @@ def _unused(history: History, request: Request, taken: set[bytes], n: int, rng: 
     """Return up to n feasible points that were never asked and are not taken, (<= n, d)."""
     found: list[FloatArray] = []
     for X in _candidates(history, request, n, rng):
-        for x, number in zip(X, history.numbers_of(X), strict=True):
-            if number is None and x.tobytes() not in taken:
-                taken.add(x.tobytes())
+        for x, key, number in zip(X, keys(X), history.numbers_of(X), strict=True):
+            if number is None and key not in taken:
+                taken.add(key)
                 found.append(x)
                 if len(found) == n:
                     return np.array(found)

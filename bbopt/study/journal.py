@@ -138,13 +138,17 @@ class MemoryJournal:
 def _copy(value: Any) -> Any:
     """Copy containers and arrays, so that what the caller changes later stays outside the journal."""
     if isinstance(value, dict):
-        return {key: _copy(item) if isinstance(item, _MUTABLE) else item for key, item in value.items()}
+        if _MUTABLE.isdisjoint(map(type, value.values())):
+            return value.copy()
+        return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_copy(item) if isinstance(item, _MUTABLE) else item for item in value]
+        return [_copy(item) for item in value]
+    if not isinstance(value, np.ndarray):
+        return value
     if value.flags.writeable or not value.flags.owndata:
         value = value.copy()
         value.flags.writeable = False
     return value
 
 
-_MUTABLE = (dict, list, np.ndarray)
+_MUTABLE = frozenset((dict, list, np.ndarray))

@@ -165,7 +165,7 @@ class Record:
         numbers = np.arange(event["number"], event["number"] + len(values))
         status_now = self.history.status[numbers]
         self.corrections += int(np.count_nonzero(status_now == Status.ABANDONED))
-        open_rows = np.isin(status_now, (Status.PENDING, Status.ABANDONED))
+        open_rows = (status_now == Status.PENDING) | (status_now == Status.ABANDONED)
         for k in np.flatnonzero(~open_rows).tolist():
             self._tell(self._one_of(event, k))
         ok = np.asarray(np.isfinite(values).all(axis=1))

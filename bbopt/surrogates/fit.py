@@ -26,8 +26,11 @@ from bbopt.types import FloatArray
 _SQRT_5 = 5.0**0.5
 _LOG_2PI = float(np.log(2 * np.pi))
 
-MOST_COLD, MOST_WARM = 100, 8
+MOST_COLD, MOST_WARM = 100, 6
 """The most evaluations of a start. A warm one begins next to the maximum, and the next ask goes on."""
+WARM_STEP = 1 / 16
+"""Length of the first step from a warm start, in logarithms: one of length 1 overshoots by far (the noise
+most of all), and finding back took two evaluations or three of eight."""
 VALUE_TOLERANCE = 3e-6
 FRESH_START_EVERY = 10
 """A warm-started fit also tries a cold start when the number of observations is a multiple of this, or
@@ -168,21 +171,24 @@ class LogPosterior:
         """Return the best of the local maxima reached from the starts (k, d + 2)."""
         lower, upper = self.bounds
 
-        def loss(thetas: FloatArray) -> tuple[FloatArray, FloatArray]:
-            pairs = [self(theta) for theta in thetas]
-            return -np.array([p[0] for p in pairs]), -np.array([p[1] for p in pairs])
+        def loss(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
+            pairs = [self(z * unit) for z in Z]
+            return -np.array([p[0] for p in pairs]), -unit * np.array([p[1] for p in pairs])
 
         tolerance = min(max(GRADIENT_TOLERANCE * len(self.F), 0.1), 0.5)
-        theta, value = minimize_batch(
+        is_warm = len(starts) == 1
+        unit = WARM_STEP if is_warm else 1.0  # L-BFGS begins with a step of length 1
+        z, value = minimize_batch(
             loss,
-            starts,
-            lower,
-            upper,
-            gradient_tolerance=tolerance,
+            starts / unit,
+            lower / unit,
+            upper / unit,
+            gradient_tolerance=tolerance * unit,
             value_tolerance=VALUE_TOLERANCE,
-            max_rounds=MOST_WARM if len(starts) == 1 else MOST_COLD,
+            max_rounds=MOST_WARM if is_warm else MOST_COLD,
             lowest_only=True,
         )
+        theta = z * unit
         best = int(np.argmin(value))
         if not np.isfinite(value[best]):
             raise FitError(f"no hyper-parameters give a finite likelihood on {len(self.F)} points")
