@@ -10,12 +10,12 @@ from bbopt.space import Space
 from bbopt.spec import Objective
 from bbopt.strategies.auto import Auto
 from bbopt.study import loop
+from bbopt.study.arguments import check_run
 from bbopt.study.study import Study
-from bbopt.types import is_whole
 
 
 def minimize(
-    f: Callable[..., Any], space: "Space | Sequence[Any]", budget: int | None = None, **options: Any
+    f: Callable[..., Any], space: "Space | Sequence[Any]", budget: float | None = None, **options: Any
 ) -> Study:
     """Minimise ``f`` and return the study; ``study.best()`` has the result.
 
@@ -35,7 +35,7 @@ def minimize(
     Raises
     ------
     DataError
-        For an unknown option, a budget below 1, no limit at all.
+        For an unknown option, a budget below 1, no limit at all. Nothing is asked then, and no file made.
     SpaceError, JournalError, EvaluationError
         As :class:`bbopt.Study` and :func:`bbopt.study.loop.run` do.
     """
@@ -43,7 +43,7 @@ def minimize(
 
 
 def maximize(
-    f: Callable[..., Any], space: "Space | Sequence[Any]", budget: int | None = None, **options: Any
+    f: Callable[..., Any], space: "Space | Sequence[Any]", budget: float | None = None, **options: Any
 ) -> Study:
     """Maximise ``f`` and return the study; arguments as in :func:`minimize`."""
     return _optimize(f, space, budget, True, options)
@@ -56,7 +56,7 @@ _OF_STUDY = ("strategy", "storage", "seed", "lease")
 def _optimize(
     f: Callable[..., Any],
     space: "Space | Sequence[Any]",
-    budget: int | None,
+    budget: float | None,
     is_maximized: bool,
     options: dict[str, Any],
 ) -> Study:
@@ -67,14 +67,18 @@ def _optimize(
             close = get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
             raise DataError(f"{name!r} is no option; {hint}")
-    if budget is not None and not (is_whole(budget) and budget >= 1):
-        raise DataError(f"budget must be an integer of at least 1, got {budget!r}")
+    space = space if isinstance(space, Space) else Space(space)
+    for_run = {name: options[name] for name in of_run if name in options}
+    check_run(space, f, budget, **for_run)
+    budget = None if budget is None else int(budget)
+    if budget == 0:
+        raise DataError(f"budget must be at least 1, got {budget}")
     objective = Objective(
         **{name: options[name] for name in _OF_OBJECTIVE if name in options}, maximize=is_maximized
     )
     of_study = {name: options[name] for name in _OF_STUDY if name in options}
-    if of_study.get("strategy", "auto") == "auto":
+    if of_study.get("strategy") in (None, "auto"):
         of_study["strategy"] = Auto(budget)
     study = Study(space, objective, **of_study)
-    study.run(f, budget, **{name: options[name] for name in of_run if name in options})
+    study.run(f, budget, **for_run)
     return study

@@ -1,6 +1,6 @@
 """What is optimised: a space and one or more objectives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,9 @@ class Objective:
             raise SpaceError(
                 f"Objective {self.name!r}: reference must be a finite number, got {self.reference!r}"
             )
+        for field in ("noise", "reference"):  # one way to write a number: 0, 0.0 and np.float32(0) agree
+            if (value := getattr(self, field)) is not None:
+                object.__setattr__(self, field, float(value))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the objective as plain JSON data."""
@@ -86,6 +89,10 @@ class Spec:
         """Build a spec from what a user types: one name or Objective, or several of them."""
         if isinstance(objectives, (str, Objective)):
             objectives = [objectives]
+        if isinstance(objectives, Mapping) or not isinstance(objectives, Iterable):
+            raise SpaceError(
+                f"objectives must be a name, an Objective(...) or a list of these, got {objectives!r}"
+            )
         made = []
         for item in objectives:
             if not isinstance(item, (str, Objective)):

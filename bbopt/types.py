@@ -28,5 +28,10 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Whether a value is a real number, no bool, no nan and no infinity."""
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    """Whether a value is a real number that fits a float, no bool, no nan and no infinity."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False

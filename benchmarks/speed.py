@@ -94,9 +94,7 @@ def compare(options):
     common.describe(settings)
     results, rows = [], []
     for n, name in CASES[:2] if options.quick else CASES:
-        turns = {"bbopt BO": 3 if options.quick else options.asks}
-        turns["Optuna GP"] = turns["bbopt BO"]
-        turns["BoTorch LogEI"] = min(turns["bbopt BO"], options.botorch_late if n >= 500 else options.asks)
+        turns = dict.fromkeys(("bbopt BO", *PEERS), 3 if options.quick else options.asks)
         seconds = side_by_side(n, name, turns)
         ours = np.median(seconds["bbopt BO"])
         for method, found in seconds.items():
@@ -168,9 +166,6 @@ def main():
     """Measure what the options say."""
     parser = common.arguments(__doc__, "speed")
     parser.add_argument("--asks", type=int, default=20)
-    parser.add_argument(
-        "--botorch-late", type=int, default=3, metavar="ASKS", help="of BoTorch at n = 500: 20 s each"
-    )
     parser.add_argument("--busy", action="store_true", help="default threads against one, on a busy machine")
     parser.add_argument("--answer", action="store_true", help="used by --busy")
     options = parser.parse_args()

@@ -74,10 +74,13 @@ def run(cache, name, method, seed, budget):
     """Return the losses of one run, from the cache or anew."""
     common.pin()
     home = Path(bbopt.__file__).parent
-    version = common.versions("optuna")["optuna"]
+    adapters = source_hash(Path(__file__).with_name("methods.py"))
+    version = f"{common.versions('optuna')['optuna']}-{adapters}"
     if "Optuna" not in method:
-        version = source_hash(*home.glob("*.py"), *home.glob("[!p]*/*.py"))
-    tuned = source_hash(home / "problems" / "tuning.py")
+        version = source_hash(*home.glob("*.py"), *home.glob("[!p]*/*.py")) + adapters
+    tuned = (
+        f"{source_hash(home / 'problems' / 'tuning.py')}-{common.versions('scikit-learn')['scikit-learn']}"
+    )
     store = sqlite3.connect(cache / f"evaluations-{tuned}.db", timeout=600)
     store.execute("CREATE TABLE IF NOT EXISTS evaluations (params TEXT PRIMARY KEY, loss REAL)")
     path = cache / f"{name}-{method}-{seed}-{budget}-{version}-{tuned}.json"

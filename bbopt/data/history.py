@@ -6,7 +6,7 @@ turned once, by :class:`bbopt.spec.Spec`), points are stored encoded.
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from bbopt.spec import Spec
 from bbopt.types import BoolArray, FloatArray, IntArray, Params, Tag
 
 _EMPTY: Tag = {}
-_FAR = 100.0
+_PLACES = 2.0**40
+FAR = 100.0
 """Encoded coordinates beyond this many widths of the space are kept, but not learnt from."""
 
 
@@ -67,6 +68,8 @@ class Rows:
     status : array (k,)
     tags : list of dict
         What the strategy noted at the ask; empty for trials that it did not propose.
+    inside : array (k,)
+        Whether X lies in the space and meets its known constraints.
     """
 
     spec: Spec
@@ -75,15 +78,14 @@ class Rows:
     Y: FloatArray
     status: NDArray[np.int8]
     tags: Sequence[Tag]
+    inside: BoolArray
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def scoped(self, name: str) -> "Rows":
         """Return the same rows with only the part ``name`` of each tag."""
-        return Rows(
-            self.spec, self.numbers, self.X, self.Y, self.status, [_part(tag, name) for tag in self.tags]
-        )
+        return replace(self, tags=[_part(tag, name) for tag in self.tags])
 
 
 class History:
@@ -112,7 +114,8 @@ class History:
             "worker": np.empty(0, np.int32),
             "until": np.empty(0),
         }
-        self._workers: list[str] = []  # names; the column holds places in this list, -1 for nobody
+        self._worker_names: list[str] = []  # the column holds places in this list, -1 for nobody
+        self._workers: dict[str, int] = {}
         self._tags: list[Tag] = []
         self._params: dict[int, Params] = {}  # absent for rows of blocks: decoded from X when looked at
         self._at: dict[int, Params] = {}
@@ -171,10 +174,10 @@ class History:
         return tag
 
     def latest(self, word: str) -> Any:
-        """Return ``word`` from the newest tag that holds it, None if no tag does."""
+        """Return ``word`` from the newest tag that holds it, None if no tag does; retries do not count."""
         for number in range(self._n - 1, -1, -1):
             tag = self.tag(number)
-            if word in tag:
+            if word in tag and "retry_of" not in self._tags[number]:
                 return tag[word]
         return None
 
@@ -185,7 +188,7 @@ class History:
         return view
 
     def numbers_of(self, X: FloatArray) -> list[int | None]:
-        """Return for each row of X, (k, d), the first trial that asked exactly this point, else None."""
+        """Return for each row of X, (k, d), the first trial that asked this point, else None."""
         for number, key in enumerate(keys(self.X[self._n_keyed :]), self._n_keyed):
             self._keys.setdefault(key, number)
         self._n_keyed = self._n
@@ -194,9 +197,11 @@ class History:
     def dataset(self) -> Dataset:
         """Return what surrogates learn from."""
         status = self.status
-        told = status == Status.COMPLETE
+        told, failed = status == Status.COMPLETE, status == Status.FAILED
         if not self.inside.all():  # a run far outside the space says nothing of it, and drowns the rest
-            told &= np.all(np.abs(self.X) <= _FAR, axis=1)
+            is_near = np.all(np.abs(self.X) <= FAR, axis=1)
+            told &= is_near
+            failed &= is_near
         rows = np.flatnonzero(told)
         return Dataset(
             X=self.X[rows],
@@ -205,14 +210,16 @@ class History:
             cost=self.cost[rows],
             numbers=rows,
             X_pending=self.X[status == Status.PENDING] if self.count(Status.PENDING) else self.X[:0],
-            X_failed=self.X[status == Status.FAILED],
+            X_failed=self.X[failed],
         )
 
     def rows(self, numbers: Sequence[int] | IntArray) -> Rows:
         """Return some trials as ``tell`` gets them."""
         index = np.asarray(numbers, np.int64)
         tags = [self.tag(number) for number in index]
-        return Rows(self.spec, index, self.X[index], self.Y[index], self.status[index], tags)
+        return Rows(
+            self.spec, index, self.X[index], self.Y[index], self.status[index], tags, self.inside[index]
+        )
 
     # -- what users look at -----------------------------------------------------------------------
 
@@ -231,8 +238,8 @@ class History:
             params=self.params(number),
             status=Status(int(self._columns["status"][number])),
             observation=self.observation(number),
-            at=self._at.get(number),
-            late=tuple(self._late.get(number, ())),
+            at=dict(self._at[number]) if number in self._at else None,
+            late=tuple(replace(one, values=dict(one.values)) for one in self._late.get(number, ())),
             tag=dict(self._tags[number]),
             error=self._error.get(number, ""),
             worker=self._worker(number),
@@ -266,7 +273,7 @@ class History:
         if worker not in self._workers:
             return np.empty(0, np.int64)
         pending = self.pending()
-        mine: BoolArray = self._columns["worker"][pending] == self._workers.index(worker)
+        mine: BoolArray = self._columns["worker"][pending] == self._workers[worker]
         return pending[mine]
 
     def expired(self, now: float) -> IntArray:
@@ -276,7 +283,7 @@ class History:
 
     def _worker(self, number: int) -> str | None:
         k = int(self._columns["worker"][number])
-        return None if k < 0 else self._workers[k]
+        return None if k < 0 else self._worker_names[k]
 
     def is_pending(self, number: int) -> bool:
         """Whether a trial is asked and not yet told."""
@@ -309,8 +316,9 @@ class History:
         self._columns["asked"][new] = asked
         self._columns["told"][new] = np.nan
         if worker is not None and worker not in self._workers:
-            self._workers.append(worker)
-        self._columns["worker"][new] = -1 if worker is None else self._workers.index(worker)
+            self._workers[worker] = len(self._worker_names)
+            self._worker_names.append(worker)
+        self._columns["worker"][new] = -1 if worker is None else self._workers[worker]
         self._columns["until"][new] = until
         self._tags.extend(tags if tags is not None else [_EMPTY] * k)
         if params is not None:
@@ -347,10 +355,15 @@ class History:
     def move(self, number: int, at: Params, x: FloatArray, inside: bool) -> None:
         """Record that a trial was really run at ``at`` (encoded x, (d,))."""
         self.numbers_of(self.X[:0])  # the proposed point stays known as asked
+        self._params.setdefault(number, self.params(number))  # a block's rows are otherwise decoded from X
         self._at[number] = dict(at)
         self._columns["X"][number] = x + 0.0
         self._columns["inside"][number] = inside
-        self._keys.setdefault(self.X[number].tobytes(), number)
+        self._keys.setdefault(keys(self.X[number : number + 1])[0], number)
+
+    def renew(self, numbers: Sequence[int], until: float) -> None:
+        """Move the end of pending trials' leases."""
+        self._columns["until"][list(numbers)] = until
 
     def add_late(self, number: int, observation: Observation) -> None:
         """Keep a result that came after the one that counts."""
@@ -390,10 +403,15 @@ class Trials(Sequence[Trial]):
 
 
 def keys(X: FloatArray) -> list[bytes]:
-    """Return the rows of X, (k, d), as bytes: equal rows, equal keys."""
+    """Return the rows of X, (k, d), as bytes: rows that differ by rounding alone have equal keys.
+
+    Up to about 1e-12 in every column; what was decoded and encoded again is the same point.
+    """
     if X.shape[1] == 0:
         return [b""] * len(X)
-    rows: Any = np.ascontiguousarray(X).view(np.dtype((np.void, X.itemsize * X.shape[1])))
+    with np.errstate(over="ignore"):  # what was run beyond all bounds is far away, wherever it is
+        rounded = np.rint(X * _PLACES) + 0.0
+    rows: Any = rounded.view(np.dtype((np.void, X.itemsize * X.shape[1])))
     found: list[bytes] = rows.ravel().tolist()
     return found
 

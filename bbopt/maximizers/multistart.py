@@ -4,6 +4,8 @@ Continuous columns move by L-BFGS with the others held; columns with levels are 
 turn, until nothing changes. Small finite spaces are scored completely.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition
@@ -74,9 +76,32 @@ def maximize(
     values = acquisition.value(X) if len(X) else np.empty(0)
     restarts = restarts or (10 if space.d <= 10 else 14)
     chosen = spread_out(X, values, acquisition.scale, restarts)
+    if exclude is not None and (space.n_levels > 0).all():
+        # Among levels, the acquisition is often largest at points that were asked: look past them.
+        acquisition = _Unseen(acquisition, frozenset(_keys(exclude)))
+        values = score(acquisition, space, X)
     refined, refined_values = refine(acquisition, space, X[chosen], values[chosen], fixed, X[chosen], rng)
     pool, pool_values = np.concatenate([refined, X]), np.concatenate([refined_values, values])
     return _best_distinct(pool, pool_values, n, exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    """An acquisition that is worth nothing at some points of a space in which every column has levels."""
+
+    acquisition: Acquisition
+    seen: frozenset[bytes]
+
+    @property
+    def scale(self) -> FloatArray:
+        return self.acquisition.scale
+
+    def value(self, X: FloatArray) -> FloatArray:
+        is_seen = np.array([key in self.seen for key in _keys(X)], np.bool_)
+        return np.where(is_seen, -np.inf, self.acquisition.value(X))
+
+    def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self.acquisition.value_and_grad(X)
 
 
 def refine(
@@ -165,14 +190,18 @@ def _back_to_feasible(space: Space, inside: FloatArray, moved: FloatArray) -> Fl
     return moved
 
 
+def _keys(X: FloatArray) -> list[bytes]:
+    return [row.tobytes() for row in np.ascontiguousarray(X) + 0.0]
+
+
 def _best_distinct(X: FloatArray, values: FloatArray, n: int, exclude: FloatArray | None) -> FloatArray:
     """Return the n best rows that differ from each other and from the excluded ones."""
-    seen = set() if exclude is None else {row.tobytes() for row in np.ascontiguousarray(exclude) + 0.0}
-    rows = []
+    seen = set() if exclude is None else set(_keys(exclude))
+    rows, keys = [], _keys(X)
     for i in np.argsort(-values, kind="stable"):
         if values[i] == -np.inf:
             break
-        key = (X[i] + 0.0).tobytes()
+        key = keys[i]
         if key not in seen:
             seen.add(key)
             rows.append(i)

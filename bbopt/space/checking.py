@@ -60,8 +60,8 @@ def is_complete(layout: Layout, params: object) -> bool:
     )
 
 
-def fix_columns(layout: Layout, params: Params) -> FloatArray:
-    """Return some values as a row that is nan where free; see :meth:`Space.fix`."""
+def partial_params(layout: Layout, params: Params) -> dict[str, Value]:
+    """Return some parameters as plain values, with their parents; see :meth:`Space.partial`."""
     _check_names(layout, params)
     by_name = {parameter.name: parameter for parameter in layout.parameters}
     values = {name: by_name[name].check(value) for name, value in params.items()}
@@ -77,10 +77,16 @@ def fix_columns(layout: Layout, params: Params) -> FloatArray:
             open_parents = [required.parent for required in needs if required.parent not in values]
             hint = f"; give {' and '.join(map(repr, open_parents))}, too" if open_parents else ""
             raise DataError(_inactive(name, needs, values) + hint)
+    return {name: values[name] for name in by_name if name in values}
+
+
+def fix_columns(layout: Layout, params: Params) -> FloatArray:
+    """Return some values as a row that is nan where free; see :meth:`Space.fix`."""
+    values = partial_params(layout, params)
     row = np.full(len(layout.varying), np.nan)
-    for name, value in values.items():
-        if (j := layout.column[name]) is not None:
-            row[j] = by_name[name].encode(value)
+    for j, parameter in enumerate(layout.varying):
+        if parameter.name in values:
+            row[j] = parameter.encode(values[parameter.name])
     return row
 
 

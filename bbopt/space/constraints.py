@@ -1,6 +1,6 @@
 """Known constraints: what is known beforehand to be infeasible, and is never asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from math import isfinite
@@ -14,6 +14,8 @@ from bbopt.types import BoolArray, FloatArray, Params
 
 ROUNDING = 1e-12
 """Comparisons hold up to this share of the sum of the sizes of their terms: 0.1 + 0.2 <= 0.3 is true."""
+
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,33 @@ class Formula:
         columns : mapping of str to float64 array of shape (n,)
             At least the parameters in ``names``, in the user's units.
         """
-        shape = np.shape(columns[self.names[0]])
-        result = np.ones(shape, dtype=np.bool_)
-        with np.errstate(all="ignore"):
-            for comparison, form in self._comparisons:
+        result = np.ones(np.shape(columns[self.names[0]]), dtype=np.bool_)
+        for _, _, holds in self._compared(columns):
+            result &= holds
+        return result
+
+    def excess(self, columns: Mapping[str, FloatArray]) -> FloatArray:
+        """Return by how much each comparison is broken, shape (n, number of comparisons).
+
+        Above 0 exactly where it does not hold, inf where it cannot be computed.
+        """
+        parts = []
+        for excess, slack, holds in self._compared(columns):
+            broken = np.where(np.isnan(excess), np.inf, np.maximum(excess, slack + _TINY))
+            parts.append(np.where(holds, np.minimum(excess, 0.0), broken))
+        return np.stack(np.broadcast_arrays(*parts, columns[self.names[0]])[:-1], axis=1)
+
+    def _compared(
+        self, columns: Mapping[str, FloatArray]
+    ) -> Iterator[tuple[FloatArray, FloatArray, BoolArray]]:
+        """Yield left - right of each comparison, how much rounding to forgive, and where it holds."""
+        for comparison, form in self._comparisons:
+            with np.errstate(all="ignore"):
                 terms = _terms(comparison, form, columns)
                 excess = reduce(np.add, terms)
                 slack = ROUNDING * reduce(np.add, map(np.abs, terms))
-                result &= (excess < -slack) if comparison.strict else (excess <= slack)
-                result &= np.isfinite(excess)
-        return result
+                holds = (excess < -slack) if comparison.strict else (excess <= slack)
+            yield excess, slack, holds & np.isfinite(excess)
 
     def __str__(self) -> str:
         return self.text

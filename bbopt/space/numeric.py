@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bbopt.errors import DataError, SpaceError
 from bbopt.space.parameters import Parameter
 from bbopt.space.scales import LARGEST_INTEGER, LinearScale, LogScale, Scale, StepScale, clipped
-from bbopt.space.values import is_number, plain
+from bbopt.space.values import BOOLS, is_number, plain
 from bbopt.types import FloatArray, IntArray
 
 
@@ -118,6 +118,8 @@ class Real(Parameter):
 
     def encode(self, value: Any) -> float:
         """Return the place of ``value``; linear (in logs with ``log``) also beyond the ends."""
+        if type(value) is not float and isinstance(value, BOOLS):
+            raise TypeError("a bool is no number")
         return self._scale.encode(value) if self.n_levels != 1 else 0.5
 
     def decode(self, u: float) -> float:
@@ -243,6 +245,8 @@ class Integer(Parameter):
 
     def encode(self, value: Any) -> float:
         """Return the place of ``value``; linear (in logs with ``log``) also beyond the ends."""
+        if type(value) is not int and (isinstance(value, BOOLS) or value % 1):
+            raise TypeError("not a whole number")
         if self._logs is not None:
             return self._logs.encode(value)
         top = self.n_levels - 1

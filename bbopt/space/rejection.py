@@ -5,16 +5,21 @@ from collections.abc import Callable
 import numpy as np
 
 from bbopt.rng import Key
-from bbopt.types import BoolArray, FloatArray
+from bbopt.types import BoolArray, FloatArray, IntArray
 
 _ROUNDS = 9  # 4^0 + 4^1 + ... + 4^8 = 87381 draws for one row
-_HOPELESS = 2**17  # draws for all rows together, none of them good
+_SOON = 4  # after so many rounds, 85 draws for one row, it is asked whether to go on
 _BLOCK = 2**16  # draws made at once from the second round on
 
 
 def sample_rows(
-    draw: Callable[[FloatArray], tuple[FloatArray, BoolArray]], n: int, d: int, rng: Key, start: int
-) -> tuple[FloatArray, int]:
+    draw: Callable[[FloatArray], tuple[FloatArray, BoolArray]],
+    n: int,
+    d: int,
+    rng: Key,
+    start: int,
+    is_thin: Callable[[], bool],
+) -> tuple[FloatArray, IntArray]:
     """Draw rows ``start .. start + n`` of an endless table of good points.
 
     In round k every row that is still open looks at its own 4^k uniform draws and takes the first
@@ -27,18 +32,20 @@ def sample_rows(
     n, d : int
     rng : Key
     start : int
+    is_thin : callable
+        Says whether hardly any draw is good, so that rows not found soon are given up. It must not
+        depend on the rows; it is asked only where there are such rows.
 
     Returns
     -------
     X : ndarray, shape (n, d)
-    n_draws : int
-        0 if all rows were found; otherwise how many draws were made before giving up.
+    left : ndarray of int
+        The places, ascending, of the rows that were not found.
     """
     X, is_good = draw(rng.child("sample", 0).uniform_rows(start, n, d))
     todo = np.flatnonzero(~is_good)
-    n_draws = n
     for k in range(1, _ROUNDS):
-        if not todo.size or (len(todo) == n and n_draws >= _HOPELESS):
+        if not todo.size or (k == _SOON and is_thin()):
             break
         key, each = rng.child("sample", k), 4**k
         window = max(1, _BLOCK // each)
@@ -53,6 +60,5 @@ def sample_rows(
             found, choice = is_good.any(axis=1), is_good.argmax(axis=1)
             X[rows[found]] = points.reshape(len(rows), each, d)[found, choice[found]]
             left.append(rows[~found])
-        n_draws += len(todo) * each
         todo = np.concatenate(left)
-    return X, n_draws if todo.size else 0
+    return X, todo

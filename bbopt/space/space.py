@@ -12,21 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from bbopt.errors import DataError, SpaceError
 from bbopt.rng import Key
-from bbopt.space.checking import check_constraints, check_params, fix_columns, is_complete
-from bbopt.space.constraints import Formula, KnownConstraint, Predicate
+from bbopt.space.checking import check_constraints, check_params, fix_columns, is_complete, partial_params
+from bbopt.space.constraints import Formula, KnownConstraint
 from bbopt.space.counting import all_points, count_points
-from bbopt.space.layout import Activity, Layout
+from bbopt.space.layout import Layout
 from bbopt.space.numeric import Integer
 from bbopt.space.parameters import Categorical, Parameter
 from bbopt.space.reading import Function, read_constraints, read_parameters, space_from_dict
-from bbopt.space.rejection import sample_rows
-from bbopt.space.values import did_you_mean, listed
+from bbopt.space.sampling import Sampler, is_feasible
+from bbopt.space.values import did_you_mean
 from bbopt.types import BoolArray, FloatArray, IntArray, Params, Value
 
 MAX_POINTS = 10**6
 """The most points or levels that are ever listed one by one."""
 
 _FEW = 8  # up to so many rows are decoded one by one
+_SAMPLERS = 16  # remembered at once, one for each choice of fixed columns
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -80,6 +81,7 @@ class Space:
     is_categorical: BoolArray
     is_conditional: bool
     _layout: Layout
+    _samplers: dict[bytes, Sampler]
 
     def __init__(
         self,
@@ -99,6 +101,7 @@ class Space:
             "is_categorical": is_categorical,
             "is_conditional": bool(layout.requires),
             "_layout": layout,
+            "_samplers": {},
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -198,27 +201,7 @@ class Space:
         if not self.constraints:
             return np.ones(len(X), dtype=np.bool_)
         P = self._layout.snapped(X)
-        return self._is_feasible(P, self._layout.blank(P))
-
-    def _is_feasible(self, P: FloatArray, activity: Activity) -> BoolArray:
-        """Return which rows of snapped P satisfy the known constraints."""
-        result = np.ones(len(P), dtype=np.bool_)
-        if not self.constraints:
-            return result
-        formulas = [constraint for constraint in self.constraints if isinstance(constraint, Formula)]
-        values = self._layout.values(P, {name for formula in formulas for name in formula.names})
-        columns = {name: column.astype(np.float64) for name, column in values.items()}
-        for formula in formulas:
-            holds = formula.holds(columns)
-            for name in formula.names:
-                if name in activity:
-                    holds |= ~activity[name]
-            result &= holds
-        for constraint in self.constraints:
-            if isinstance(constraint, Predicate):
-                for i in np.flatnonzero(result):
-                    result[i] = constraint.holds(self._layout.decode_row(P[i].tolist()))
-        return result
+        return is_feasible(self._layout, self.constraints, P, self._layout.blank(P))
 
     def from_unit(self, U: ArrayLike) -> FloatArray:
         """Map uniform U in [0, 1)^d to snapped points of shape (n, d).
@@ -233,7 +216,8 @@ class Space:
     def sample(self, n: int, rng: Key, *, start: int = 0, fixed: ArrayLike | None = None) -> FloatArray:
         """Draw feasible snapped points, shape (n, d); row i depends on (rng, start + i) alone.
 
-        Points follow :meth:`from_unit` of uniform draws; infeasible ones are drawn again.
+        Points follow :meth:`from_unit` of uniform draws; infeasible ones are drawn again. Where fewer
+        than about one draw in 1000 is feasible, rows are the ends of random walks among feasible points.
 
         Parameters
         ----------
@@ -247,37 +231,22 @@ class Space:
         Raises
         ------
         SpaceError
-            When about 10^5 draws give no feasible point.
+            When neither about 10^5 draws nor a local search find a feasible point.
         """
         held = np.full(self.d, np.nan) if fixed is None else np.asarray(fixed, dtype=np.float64)
         if held.shape != (self.d,):
             raise DataError(f"fixed must have shape ({self.d},), nan where free, got shape {held.shape}")
-        is_held = ~np.isnan(held)
-        guarded = [
-            name
-            for name in self._layout.requires
-            if (j := self._layout.column[name]) is not None and is_held[j]
-        ]
+        return self._sampler(held).sample(n, rng, start)
 
-        def draw(U: FloatArray) -> tuple[FloatArray, BoolArray]:
-            P = self._layout.quantiles(U)
-            if fixed is not None:
-                P = self._layout.snapped(np.where(is_held, held, P))
-            activity = self._layout.blank(P)
-            is_good = self._is_feasible(P, activity)
-            for name in guarded:
-                is_good &= activity[name]
-            return P, is_good
-
-        X, n_vain = sample_rows(draw, n, self.d, rng, start)
-        if n_vain:
-            rules = listed(map(str, self.constraints))
-            held_text = " with these fixed values" if fixed is not None else ""
-            raise SpaceError(
-                f"no feasible point found in {n_vain} draws{held_text}: the known constraints contradict one "
-                f"another or leave next to nothing of the space ({rules})"
-            )
-        return X
+    def _sampler(self, held: FloatArray) -> Sampler:
+        """Return the sampler for some held columns, which remembers what it found out about them."""
+        key = held.tobytes()
+        sampler = self._samplers.get(key)
+        if sampler is None:
+            if len(self._samplers) >= _SAMPLERS:
+                self._samplers.clear()
+            sampler = self._samplers[key] = Sampler(self._layout, self.constraints, held.copy())
+        return sampler
 
     def _points(self, X: ArrayLike) -> FloatArray:
         points = np.asarray(X, dtype=np.float64)
@@ -350,16 +319,35 @@ class Space:
         """Whether params give every parameter that is active there; constants may be missing."""
         return is_complete(self._layout, params)
 
-    def fix(self, params: Params) -> FloatArray:
-        """Return some parameters as the ``fixed`` of :meth:`sample`: shape (d,), nan where free.
+    def partial(self, params: Params) -> dict[str, Value]:
+        """Return some of the parameters as plain Python values in the order of the space.
 
-        Fixing a conditional parameter also fixes the parents that leave no choice.
+        A conditional parameter brings along the parents that leave no choice. Known constraints are
+        not looked at.
 
         Raises
         ------
         DataError
             For unknown names, values that are not in the space, parameters that are inactive given
             the others.
+
+        Examples
+        --------
+        >>> from bbopt.space import Categorical, Integer
+        >>> kernel = Categorical("kernel", ["rbf", "poly"])
+        >>> space = Space([kernel, Integer("degree", 2, 5, when={"kernel": "poly"}), Integer("n", 1, 9)])
+        >>> space.partial({"degree": 3.0})
+        {'kernel': 'poly', 'degree': 3}
+        """
+        return partial_params(self._layout, params)
+
+    def fix(self, params: Params) -> FloatArray:
+        """Return :meth:`partial` params as the ``fixed`` of :meth:`sample`: shape (d,), nan where free.
+
+        Raises
+        ------
+        DataError
+            As in :meth:`partial`.
         """
         return fix_columns(self._layout, params)
 

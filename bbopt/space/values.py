@@ -15,12 +15,12 @@ from bbopt.types import Value
 
 ValueKey: TypeAlias = tuple[bool, Value]
 
-_BOOLS = (bool, np.bool_)
+BOOLS = (bool, np.bool_)
 
 
 def same_key(value: Value) -> ValueKey:
     """Return a dictionary key that is equal for equal JSON values: 1 and 1.0 agree, 1 and True differ."""
-    return (isinstance(value, _BOOLS), value)
+    return (isinstance(value, BOOLS), value)
 
 
 def plain(value: object) -> object:

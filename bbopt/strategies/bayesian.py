@@ -28,7 +28,7 @@ from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.fit import fit
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.threads import single_threaded
-from bbopt.types import FloatArray, Tag, is_whole
+from bbopt.types import FloatArray, IntArray, Tag, is_whole
 
 _ACQUISITIONS = ("auto", "logei", "lognei")
 _DRAWS = 32
@@ -118,8 +118,7 @@ class BayesianOptimization:
     ) -> Proposals:
         space, objective = history.spec.space, history.spec.objectives[0]
         gp = _fit(data, history)
-        lowest = np.argsort(gp.fitted[:, 0], kind="stable")[:5]
-        starts = gp.X[lowest]
+        starts, outside = _starts(gp, space), _outside(gp, space)
         pending = np.vstack([data.X_pending, chosen])
         is_noisy = self._is_noisy(gp, data, objective.noise)
         model = (
@@ -130,9 +129,14 @@ class BayesianOptimization:
         X = np.empty((0, space.d))
         tags: list[Tag] = []
         for k in range(request.n):
-            improvement = LogExpectedImprovement(model, model.incumbent if is_noisy else gp.incumbent)
+            # Pending and chosen points count as if their means were told: there, nothing is left to gain.
+            improvement = LogExpectedImprovement(model, _incumbent(model, outside, space))
             acquisition: Acquisition = improvement if failures is None else Sum((improvement, failures))
-            tag: Tag = {"by": "LogNEI" if is_noisy else "LogEI", "theta": list(gp.theta)}
+            tag: Tag = {
+                "by": "LogNEI" if is_noisy else "LogEI",
+                "theta": list(gp.theta),
+                "fitted": len(data.X),
+            }
             try:
                 x = maximize(
                     acquisition, space, 1, starts, request.fixed, rng.child(k), exclude=np.vstack([seen, X])
@@ -192,7 +196,7 @@ def best_of_model(history: History, rng: Key) -> tuple[FloatArray, GP]:
         failures = _feasibility(data, history)
         if failures is not None:
             improvement = Sum((improvement, failures))
-        starts = gp.X[np.argsort(gp.fitted[:, 0], kind="stable")[:5]]
+        starts = _starts(gp, history.spec.space)
         x = maximize(improvement, history.spec.space, 1, starts, None, rng.child("recommend", len(history)))
         return x[0], gp
 
@@ -205,7 +209,33 @@ def _fit(data: Dataset, history: History) -> GP:
         data.Yvar[:, 0],
         noise=history.spec.objectives[0].noise,
         previous=history.latest("theta"),
+        previous_n=history.latest("fitted"),
     )
+
+
+def _outside(gp: GP, space: Space) -> IntArray:
+    """Return the rows of the process that nobody could ask again: outside the space, or off its steps."""
+    is_there = np.all(np.abs(space.project(gp.X) - gp.X) < 1e-9, axis=1) & space.feasible(gp.X)
+    return np.flatnonzero(~is_there)
+
+
+def _incumbent(model: GP, outside: IntArray, space: Space) -> FloatArray:
+    """Return the lowest posterior mean at rows that lie in the space, one a draw, (s,).
+
+    A better value that lies outside would switch exploitation off: nothing inside promises to beat it.
+    """
+    if not len(outside):
+        return model.incumbent
+    fitted = np.delete(model.fitted, outside, axis=0)
+    if not len(fitted):
+        fitted, _ = model.posterior(space.sample(256, Key(0)))
+    return np.asarray(fitted.min(axis=0))
+
+
+def _starts(gp: GP, space: Space) -> FloatArray:
+    """Return the points of the space with the lowest posterior means, (<= 5, d), from which to search."""
+    inside = np.delete(np.arange(len(gp.X)), _outside(gp, space))
+    return gp.X[inside[np.argsort(gp.fitted[inside, 0], kind="stable")[:5]]]
 
 
 def _feasibility(data: Dataset, history: History) -> LogFeasibility | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bbopt.data.history import History, Rows
-from bbopt.errors import SpaceError
+from bbopt.errors import SpaceError, SpaceExhausted
 from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
@@ -58,17 +58,29 @@ class Then:
         }
 
     def ask(self, state: dict[str, Any], history: History, request: Request, rng: Key) -> Proposals:
-        """Ask the strategy whose turn it is at the first trial of the request."""
-        name = "first" if len(history) < self.n else "after"
-        stage = self._both()[_STAGES.index(name)]
-        proposals = stage.ask(state[name], history.scoped(name), request, rng.child(name))
-        return Proposals(proposals.X, [{name: tag} for tag in proposals.tags])
+        """Ask the strategy whose turn it is at the first trial of the request.
+
+        Where ``first`` has nothing left, ``after`` takes over at once.
+        """
+        if len(history) < self.n:
+            try:
+                return self._ask("first", state, history, request, rng)
+            except SpaceExhausted:
+                pass  # a short grid, say: what comes after may know more points
+        return self._ask("after", state, history, request, rng)
 
     def tell(self, state: dict[str, Any], trials: Rows, rng: Key) -> dict[str, Any]:
         """Tell both; what the other one proposed is foreign to each."""
         for name, stage in zip(_STAGES, self._both(), strict=True):
             state[name] = stage.tell(state[name], trials.scoped(name), rng.child(name))
         return state
+
+    def _ask(
+        self, name: str, state: dict[str, Any], history: History, request: Request, rng: Key
+    ) -> Proposals:
+        stage = self._both()[_STAGES.index(name)]
+        proposals = stage.ask(state[name], history.scoped(name), request, rng.child(name))
+        return Proposals(proposals.X, [{name: tag} for tag in proposals.tags])
 
     def _both(self) -> tuple[AnyStrategy, AnyStrategy]:
         return self.first, self.after

@@ -28,10 +28,11 @@ from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
-from bbopt.types import BoolArray, FloatArray, Tag, is_whole
+from bbopt.types import BoolArray, FloatArray, IntArray, Tag, is_whole
 
 _ALPHAS, _HALVINGS = np.logspace(-8, 12, 41), 13
 """Where alpha times the spread of f is looked for: to 0.02%, after halving the logarithm of an interval."""
+_NEVER = 2**62
 _COLLAPSED = 1e-5
 """Standard deviation of all columns, in the unit cube, below which a swarm has nothing left to find."""
 
@@ -52,9 +53,11 @@ class Swarm:
     best_value : float
     generation : int
     newest : int
-        The largest trial number among the members told so far.
+        The largest trial number among the members and spare points told so far.
     after : int
         The largest trial number of earlier generations: members of this one have larger ones.
+    n_spare : int
+        Spare points told while all members of this generation were out.
     """
 
     positions: FloatArray
@@ -65,6 +68,7 @@ class Swarm:
     generation: int = 0
     newest: int = -1
     after: int = -1
+    n_spare: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,31 +147,53 @@ class ConsensusBasedOptimization:
         if n_fill:
             start = len(history) + len(members)
             X = np.vstack([X, space.sample(n_fill, rng.child("fill"), start=start, fixed=request.fixed)])
-            tags.extend({"fill": True} for _ in range(n_fill))
+            tags.extend({"fill": state.generation} for _ in range(n_fill))
         return Proposals(X, tags)
 
     def tell(self, state: Swarm, trials: Rows, rng: Key) -> Swarm:
         """Record members; when a generation is complete, move it. Other trials are ignored.
 
-        The first result of a member counts: a corrected or late one comes after the move.
+        The first result of a member counts: a corrected or late one comes after the move. Members whose
+        results never come hold their generation up only until as many spare points were told as it has
+        members; then they count worst.
         """
         generation = np.array([tag.get("generation", -1) for tag in trials.tags], np.int64)
-        while len(rows := np.flatnonzero(generation == state.generation)):
+        fill = np.array([tag.get("fill", -1) for tag in trials.tags], np.int64)
+        ok = (trials.status == Status.COMPLETE) & np.isfinite(trials.Y[:, 0]) & trials.inside
+        start = 0
+        while start < len(trials):
+            rows = start + np.flatnonzero(generation[start:] == state.generation)
+            spare = start + np.flatnonzero(fill[start:] == state.generation)
             mine = np.array([_member(trials.tags[k]) for k in rows.tolist()], np.int64)
             members, first = np.unique(mine, return_index=True)
             new = ~state.told[members]
             members, rows = members[new], rows[first[new]]
-            moved = np.any(trials.spec.space.project(state.positions[members]) != trials.X[rows], axis=1)
+            end = self._end(state, rows, spare)
+            members, rows, spare = members[rows < end], rows[rows < end], spare[spare < end]
+
             # Run elsewhere than planned: fixed values, pulled back, or told with `at=`.
+            planned = trials.spec.space.project(state.positions[members])
+            moved = trials.inside[rows] & np.any(planned != trials.X[rows], axis=1)
             state.positions[members[moved]] = trials.X[rows[moved]]
-            ok = (trials.status[rows] == Status.COMPLETE) & np.isfinite(trials.Y[rows, 0])
-            state.values[members] = np.where(ok, trials.Y[rows, 0], np.inf)
+            state.values[members] = np.where(ok[rows], trials.Y[rows, 0], np.inf)
             state.told[members] = True
-            state.newest = max([state.newest, *trials.numbers[rows].tolist()])
-            if not state.told.all():
-                break
-            state = self._move(state, rng.child("generation", state.generation + 1))
+            state.n_spare += len(spare)
+            state.newest = max(
+                [state.newest, *trials.numbers[rows].tolist(), *trials.numbers[spare].tolist()]
+            )
+            if end < _NEVER:
+                state = self._move(state, rng.child("generation", state.generation + 1))
+            start = end
         return state
+
+    def _end(self, state: Swarm, rows: IntArray, spare: IntArray) -> int:
+        """Return the row after the one that completes the generation; _NEVER if none does."""
+        n, ends = len(state.told), []
+        if len(rows) and np.count_nonzero(state.told) + len(rows) == n:
+            ends.append(int(rows.max()) + 1)
+        if len(spare) >= n - state.n_spare:
+            ends.append(int(spare[n - state.n_spare - 1]) + 1)
+        return min(ends, default=_NEVER)
 
     def _move(self, state: Swarm, rng: Key) -> Swarm:
         """Return the next generation: one Euler-Maruyama step, or a new swarm after a collapse."""

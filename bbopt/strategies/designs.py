@@ -6,7 +6,7 @@ from math import gcd, prod
 
 import numpy as np
 
-from bbopt.data.history import History, Rows
+from bbopt.data.history import History, Rows, keys
 from bbopt.errors import SpaceError, SpaceExhausted
 from bbopt.rng import Key
 from bbopt.space import Space
@@ -147,8 +147,9 @@ class Grid(_Stateless):
                 points = np.where(np.isnan(request.fixed), points, request.fixed)
             points = space.project(points)
             new = [number is None for number in history.numbers_of(points)]
+            names = keys(points)
             for cell in np.flatnonzero(space.feasible(points) & new):
-                key = points[cell].tobytes()
+                key = names[cell]
                 if key not in seen and len(X) < request.n:
                     seen.add(key)
                     X.append(points[cell])

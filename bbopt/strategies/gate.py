@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bbopt.data.history import History, keys
-from bbopt.errors import SpaceExhausted
+from bbopt.errors import SpaceExhausted, UnsupportedError
 from bbopt.rng import Key
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request
 from bbopt.types import FloatArray, IntArray
@@ -27,13 +27,15 @@ def propose(strategy: AnyStrategy, state: object, history: History, request: Req
 
     Raises
     ------
+    UnsupportedError
+        When the strategy gives something else than n feasible points with a tag each.
     SpaceExhausted
         When fewer than ``request.n`` new points are left and none may be asked twice.
     """
     if history.spec.space.d == 0:  # constants alone: there is nothing to choose
         proposals = Proposals(np.empty((request.n, 0)))
     else:
-        proposals = strategy.ask(state, history, request, rng)
+        proposals = _checked(strategy, strategy.ask(state, history, request, rng), history, request)
     if strategy.supports.repeats:
         return proposals
     repeats = _repeats(history, proposals.X)
@@ -52,6 +54,22 @@ def propose(strategy: AnyStrategy, state: object, history: History, request: Req
         [number] = history.numbers_of(X[k : k + 1])
         tags[k] = {**tags[k], "replicate_of": first[rows[k]] if number is None else number}
     return Proposals(X, tags)
+
+
+def _checked(strategy: AnyStrategy, proposals: Proposals, history: History, request: Request) -> Proposals:
+    """Return the proposals; UnsupportedError where the strategy broke its word: nothing is journaled then."""
+    X, space = proposals.X, history.spec.space
+    if np.shape(X) != (request.n, space.d):
+        wrong = f"points of shape {np.shape(X)} instead of {(request.n, space.d)}"
+    elif len(proposals.tags) != request.n:
+        wrong = f"{len(proposals.tags)} tags for {request.n} points"
+    elif not (np.isfinite(X).all() and space.feasible(X).all()):
+        wrong = "points that are not finite, or break the known constraints"
+    else:
+        return proposals
+    raise UnsupportedError(
+        f"{type(strategy).__name__}.ask returned {wrong}; see docs/strategies.md, laws 6 and 8"
+    )
 
 
 def _repeats(history: History, X: FloatArray) -> IntArray:

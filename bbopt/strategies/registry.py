@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from bbopt.errors import SpaceError
+from bbopt.space.values import plain
 from bbopt.strategies.strategy import AnyStrategy
 
 STRATEGIES = {
@@ -59,17 +60,18 @@ def strategy_to_dict(strategy: AnyStrategy) -> dict[str, Any]:
     path = f"{cls.__module__}:{cls.__qualname__}"
     name = next((name for name, known in STRATEGIES.items() if known == path), None)
     if name is None or not is_dataclass(strategy):
-        return {"custom": path}
+        # Not its module: that is __main__ in the script, and something else for whoever imports it.
+        return {"custom": cls.__qualname__}
     options: dict[str, Any] = {}
     for entry in fields(strategy):
         value = getattr(strategy, entry.name)
         if entry.default is not MISSING and value == entry.default:
             continue
         if hasattr(value, "ask"):
-            value = strategy_to_dict(value)
+            value = {"strategy": strategy_to_dict(value)}
         elif isinstance(value, Mapping):
-            value = dict(value)
-        options[entry.name] = value
+            value = {"mapping": {key: plain(one) for key, one in value.items()}}
+        options[entry.name] = plain(value)
     return {"name": name, "options": options}
 
 
@@ -79,9 +81,9 @@ def strategy_from_dict(data: Mapping[str, Any]) -> AnyStrategy | None:
         return None
     options: dict[str, Any] = {}
     for key, value in data["options"].items():
-        if isinstance(value, Mapping) and ("custom" in value or {"name", "options"} == set(value)):
-            value = strategy_from_dict(value)
-            if value is None:
+        if isinstance(value, Mapping):
+            [(kind, value)] = value.items()
+            if kind == "strategy" and (value := strategy_from_dict(value)) is None:
                 return None
         options[key] = value
     made: AnyStrategy = strategy_class(data["name"])(**options)

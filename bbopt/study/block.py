@@ -40,15 +40,20 @@ class Block:
 
         Raises UnsupportedError where a parameter has no number (categories, conditions).
         """
-        odd = [p.name for p in self.space.parameters if p.when or not p.is_numeric]
-        if odd:
-            raise UnsupportedError(
-                "an array in the user's units needs numeric, unconditional parameters; "
-                f"{', '.join(odd)} {'is' if len(odd) == 1 else 'are'} not: use columns() or params()"
-            )
+        check_numeric(self.space, "use columns() or params()")
         columns = self.columns()
         return np.stack([np.asarray(columns[name], np.float64) for name in self.space.names], axis=1)
 
     def params(self) -> list[Params]:
         """Return the points one by one."""
         return list(self.space.decode(self.X))
+
+
+def check_numeric(space: Space, instead: str) -> None:
+    """Raise UnsupportedError where a parameter has no number (categories, conditions)."""
+    odd = [p.name for p in space.parameters if p.when or not p.is_numeric]
+    if odd:
+        raise UnsupportedError(
+            "an array in the user's units needs numeric, unconditional parameters; "
+            f"{', '.join(odd)} {'is' if len(odd) == 1 else 'are'} not: {instead}"
+        )

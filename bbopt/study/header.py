@@ -34,6 +34,13 @@ def header_event(spec: Spec, strategy: AnyStrategy, seed: int, lease: float | No
 
 def read_spec(header: Event, constraints: Mapping[str, Callable[..., Any]], where: str) -> Spec:
     """Rebuild the spec from a header; raises JournalError where a callable must be supplied again."""
+    unknown = [name for name in constraints if {"callable": name} not in _rules(header)]
+    if unknown:
+        there = ", ".join(repr(rule["callable"]) for rule in _rules(header) if isinstance(rule, dict))
+        raise JournalError(
+            f"constraints names {unknown[0]!r}, which is no function of {where}; "
+            + (f"there is {there}" if there else "it has none")
+        )
     try:
         space = Space.from_dict(header["spec"]["space"], callables=dict(constraints))
         return Spec(space, tuple(Objective(**entry) for entry in header["spec"]["objectives"]))
@@ -42,6 +49,11 @@ def read_spec(header: Event, constraints: Mapping[str, Callable[..., Any]], wher
             f"cannot rebuild the space of {where}: {error} "
             "(Study.open takes functions as constraints={name: function})"
         ) from error
+
+
+def _rules(header: Event) -> list[Any]:
+    rules: list[Any] = header["spec"]["space"].get("constraints", [])
+    return rules
 
 
 def recorded_strategy(header: Event, where: str) -> AnyStrategy:
@@ -96,4 +108,11 @@ def check_header(
 
 
 def _text(data: Mapping[str, Any]) -> list[str]:
-    return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
+    alike = json.loads(json.dumps(data), parse_float=_number)
+    return json.dumps(alike, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
+
+
+def _number(text: str) -> float | int:
+    """Read 1.0 and 1 as one number."""
+    value = float(text)
+    return int(value) if value.is_integer() else value

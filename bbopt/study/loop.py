@@ -1,28 +1,24 @@
 """The loop that calls the objective: the only code in bbopt that does."""
 
-import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from bbopt.data.trial import Observation, Status, Trial
-from bbopt.errors import BboptError, DataError, SpaceExhausted
-from bbopt.types import is_finite, is_whole
+from bbopt.data.trial import Observation, Trial
+from bbopt.errors import BboptError, SpaceError, SpaceExhausted
+from bbopt.study.arguments import check_run, executor_size
+from bbopt.study.limits import Limits
+from bbopt.study.progress import Progress, open_progress
 
 if TYPE_CHECKING:
     from bbopt.study.study import Study
 
 Callback = Callable[["Study", Trial], object]
+T = TypeVar("T")
 _HOPELESS = 5
-
-
-class _Bar(Protocol):
-    def update(self, n: int) -> object: ...
-    def set_postfix_str(self, s: str) -> object: ...
-    def close(self) -> object: ...
+_LONGEST_TEXT = 10_000
 
 
 class EvaluationError(BboptError):
@@ -32,7 +28,7 @@ class EvaluationError(BboptError):
 def run(
     study: "Study",
     f: Callable[..., Any],
-    budget: int | None = None,
+    budget: float | None = None,
     *,
     executor: Executor | None = None,
     concurrency: int | None = None,
@@ -40,16 +36,24 @@ def run(
     deadline: float | None = None,
     max_cost: float | None = None,
     until: Callable[["Study"], bool] | None = None,
-    callbacks: "tuple[Callback, ...] | list[Callback]" = (),
+    callbacks: "Callback | Sequence[Callback]" = (),
     worker: str | None = None,
     progress: bool | None = None,
 ) -> str:
     """Evaluate ``f`` at what the study asks until a limit is reached; return which limit it was.
 
     An exception in ``f`` marks the trial failed and the loop goes on, unless each of the first five
-    evaluations raises: then the objective itself is broken, and EvaluationError says so. Ctrl-C
-    leaves everything told in the study; unfinished trials are taken up by the next run. A vectorized
+    evaluations raises: then the objective itself is broken, and EvaluationError says so. A vectorized
     ``f`` that raises fails its whole block, and EvaluationError says so at once.
+
+    Where the run itself ends with an error (Ctrl-C, a callback that raises, an outcome that is no
+    number), everything that had finished is told first, without calling back; unfinished trials are
+    taken up by the next run. A point may also kill its worker process, which breaks the pool. If it was
+    the only one under way, its trial is failed. With several under way nobody knows which one did it:
+    they are abandoned, so that nothing wrong is learnt and the next run, on a new pool, goes on with
+    other points. Either way the BrokenExecutor is raised.
+
+    What was enqueued in part and cannot be filled in any more is dropped.
 
     Parameters
     ----------
@@ -60,7 +64,9 @@ def run(
         X (n, d) in the user's units, all parameters numeric.
     budget : int, optional
         Finished trials (complete or failed) in the study at which to stop, earlier runs counted in:
-        the same script run again after a crash goes on and ends at the same number.
+        the same script run again after a crash goes on and ends at the same number. Of several runs on
+        one study at once, each may still have one trial (or ``concurrency`` trials) under way when
+        it is reached: the study may then end a few above it.
     executor : concurrent.futures.Executor, optional
         Where to evaluate; default: here, one at a time. Not with ``vectorized``.
     concurrency : int, optional
@@ -72,7 +78,7 @@ def run(
         Stop when the costs told add up to this.
     until : callable, optional
         ``until(study) -> bool``, looked at once there is a complete trial.
-    callbacks : sequence of callables
+    callbacks : callable or sequence of callables
         ``callback(study, trial)`` after every result.
     worker : str, optional
         The name under which trials are asked; by default each run on a study gets one of its own, which
@@ -83,75 +89,41 @@ def run(
     Raises
     ------
     DataError
-        If no limit is given, or an argument makes no sense.
-    EvaluationError
+        If no limit is given, or an argument makes no sense; nothing is asked then. Later, if ``f``
+        returns what cannot be told.
+    UnsupportedError
+        With ``vectorized``, if a parameter has categories or a condition; nothing is asked then.
+    EvaluationError, BrokenExecutor
         See above.
     """
-    limits = _Limits(study, budget, deadline, max_cost, until)
-    if concurrency is not None and not (is_whole(concurrency) and concurrency >= 1):
-        raise DataError(f"concurrency must be an integer of at least 1, got {concurrency!r}")
-    if vectorized and executor is not None:
-        raise DataError(
-            "executor must be None with vectorized=True: f gets all points of a block at once and may "
-            f"share them out itself; got {executor!r}"
-        )
-    bar = _progress_bar(budget, limits.finished(), progress)
+    check_run(
+        study.space,
+        f,
+        budget,
+        executor=executor,
+        concurrency=concurrency,
+        vectorized=vectorized,
+        deadline=deadline,
+        max_cost=max_cost,
+        until=until,
+        callbacks=callbacks,
+        worker=worker,
+    )
+    limits = Limits(study, budget, deadline, max_cost, until)
+    called = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    bar = open_progress(study, limits.budget, progress)
     try:
         # Each of several runs on one study has a seat of its own. A run that was killed left it free, and
         # the next one to sit there takes up its unfinished trials.
         with study.journal.seat() as seat:
-            loop = _Loop(study, f, limits, callbacks, worker or f"run-{seat}", bar)
+            loop = _Loop(study, f, limits, called, worker or f"run-{seat}", bar)
             if vectorized:
                 return loop.in_blocks(concurrency or study.strategy.batch_size(study.spec))
             if executor is None:
                 return loop.here()
-            # Executors do not publish their size; the two in the standard library agree on this name.
-            size = concurrency or getattr(executor, "_max_workers", None)
-            if size is None:
-                raise DataError(f"{type(executor).__name__} does not tell its size: say concurrency=")
-            return loop.on(executor, size)
+            return loop.on(executor, concurrency or executor_size(executor))
     finally:
         bar.close()
-
-
-class _Limits:
-    """When to stop."""
-
-    def __init__(
-        self,
-        study: "Study",
-        budget: int | None,
-        deadline: float | None,
-        max_cost: float | None,
-        until: Callable[["Study"], bool] | None,
-    ) -> None:
-        if budget is None and deadline is None and max_cost is None and until is None:
-            raise DataError("run needs a limit: budget=, deadline=, max_cost= or until=")
-        for name, value in (("budget", budget), ("deadline", deadline), ("max_cost", max_cost)):
-            if value is not None and not (is_finite(value) and value >= 0):
-                raise DataError(f"{name} must be a number of at least 0, got {value!r}")
-        self.study, self.budget, self.max_cost, self.until = study, budget, max_cost, until
-        self.end = None if deadline is None else time.monotonic() + deadline
-
-    def finished(self) -> int:
-        """Return the number of trials that count against the budget."""
-        return self.study.n_finished
-
-    def reached(self, under_way: int = 0) -> str:
-        """Return which limit forbids starting another trial; empty if none does."""
-        if self.budget is not None and self.finished() + under_way >= self.budget:
-            return f"budget of {self.budget} trials used"
-        if self.end is not None and time.monotonic() >= self.end:
-            return "deadline reached"
-        if self.max_cost is not None and np.nansum(self.study.history.cost) >= self.max_cost:
-            return f"max_cost of {self.max_cost} reached"
-        if self.until is not None and self.study.history.count(Status.COMPLETE) and self.until(self.study):
-            return "until(study) is true"
-        return ""
-
-    def room(self, under_way: int) -> int:
-        """Return how many more trials the budget allows to start."""
-        return 2**31 if self.budget is None else self.budget - self.finished() - under_way
 
 
 class _Loop:
@@ -161,10 +133,10 @@ class _Loop:
         self,
         study: "Study",
         f: Callable[..., Any],
-        limits: _Limits,
-        callbacks: "tuple[Callback, ...] | list[Callback]",
+        limits: Limits,
+        callbacks: tuple[Callback, ...],
         worker: str,
-        bar: _Bar,
+        bar: Progress,
     ) -> None:
         self.study, self.f, self.limits, self.callbacks = study, f, limits, callbacks
         self.worker, self.bar = worker, bar
@@ -174,7 +146,7 @@ class _Loop:
         """Evaluate one trial after the other in this thread."""
         while not (reason := self.limits.reached()):
             try:
-                trial = self.study.ask(worker=self.worker)
+                trial = self.ask(partial(self.study.ask, worker=self.worker))
             except SpaceExhausted as error:
                 return str(error)
             try:
@@ -193,22 +165,55 @@ class _Loop:
             while True:
                 while len(running) < size and not (reason := self.limits.reached(len(running))):
                     try:
-                        trial = self.next(running.values())
+                        trial = self.ask(partial(self.next, running.values()))
                     except SpaceExhausted as error:
                         reason = str(error)
                         break
                     running[executor.submit(self.f, dict(trial.params))] = trial
                 if not running:
                     return reason
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                wait(running, return_when=FIRST_COMPLETED)
+                for future in [future for future in running if future.done()]:
+                    if isinstance(death := future.exception(), BrokenExecutor):
+                        raise death
                     self.collect(running.pop(future), future)
-        except BaseException:  # Ctrl-C, a broken pool, an error in a callback: keep what has come in
-            for future, trial in running.items():
-                if not future.cancel() and future.done() and future.exception() is None:
-                    value, sd, cost = _read(future.result())
-                    self.study.tell(trial, value, sd=sd, cost=cost)
+        except BaseException as error:  # Ctrl-C, a broken pool, an error in a callback, a bad outcome
+            self.keep(running, error)
             raise
+
+    def keep(self, running: dict[Future[Any], Trial], error: BaseException) -> None:
+        """Tell what has come in, now that the run ends with this error, whatever else is wrong."""
+        self.callbacks = ()
+        if pool_broke := isinstance(error, BrokenExecutor):
+            wait(running, timeout=10)  # a broken pool gives its futures up one after the other
+        suspects = []
+        for future, trial in running.items():
+            if future.cancel() or not future.done():
+                continue
+            if isinstance(future.exception(), BrokenExecutor):
+                suspects.append(trial)
+            elif isinstance(future.exception(), Exception | None):
+                with suppress(Exception):
+                    self.collect(trial, future)
+        if pool_broke and len(suspects) == 1:
+            self.study.fail(suspects[0], _text(error))
+        elif pool_broke:
+            for trial in suspects:
+                self.study.abandon(trial, "its pool broke while it ran")
+
+    def ask(self, ask: Callable[[], T]) -> T:
+        """Ask, again where it was only a queued item that could not be filled in: it was dropped."""
+        while True:
+            n_queued = self.n_queued()
+            try:
+                return ask()
+            except (SpaceExhausted, SpaceError):
+                if self.n_queued() >= n_queued:
+                    raise
+
+    def n_queued(self) -> int:
+        """Return how many items are queued."""
+        return len(self.study._session.record.queue)
 
     def next(self, running: Iterable[Trial]) -> Trial:
         """Return a trial of this worker that is not running: one left over from before, or a new one."""
@@ -222,7 +227,7 @@ class _Loop:
         while not (reason := self.limits.reached()):
             n = min(size, self.limits.room(0))
             try:
-                block = self.study.ask_block(n, worker=self.worker)
+                block = self.ask(partial(self.study.ask_block, n, worker=self.worker))
             except SpaceExhausted as error:
                 if n == 1:
                     return str(error)
@@ -233,13 +238,13 @@ class _Loop:
                 values = self.f(points)
             except Exception as error:
                 for number in block.numbers:
-                    self.study.fail(number, f"{type(error).__name__}: {error}")
+                    self.study.fail(number, _text(error))
                 raise EvaluationError(
-                    f"the objective raised {type(error).__name__}: {error}; "
+                    f"the objective raised {_text(error)}; "
                     f"the {len(block)} trials of the block are kept as failed"
                 ) from error
             self.study.tell_block(block, values)
-            self.show(len(block))
+            self.bar.show(len(block))
             for number in block.numbers if self.callbacks else ():
                 self.call_back(self.study.history.trial(number))
         return reason
@@ -249,7 +254,7 @@ class _Loop:
         error = future.exception()
         if error is None:
             self.came(trial, future.result())
-        elif isinstance(error, Exception) and not isinstance(error, BrokenExecutor):
+        elif isinstance(error, Exception):
             self.broke(trial, error)
         else:
             raise error
@@ -262,25 +267,19 @@ class _Loop:
 
     def broke(self, trial: Trial, error: Exception) -> None:
         """Tell that the objective raised."""
-        told = self.study.fail(trial, f"{type(error).__name__}: {error}")
+        told = self.study.fail(trial, _text(error))
         self.raised += 1
         if not self.succeeded and self.raised >= min(_HOPELESS, self.limits.budget or _HOPELESS):
             raise EvaluationError(
                 f"the objective raised at each of the first {self.raised} evaluations, the last time "
-                f"{type(error).__name__}: {error}; the trials are kept as failed"
+                f"{_text(error)}; the trials are kept as failed"
             ) from error
         self.after(told)
 
     def after(self, trial: Trial) -> None:
         """Show progress and call back."""
-        self.show(1)
+        self.bar.show(1)
         self.call_back(trial)
-
-    def show(self, n: int) -> None:
-        """Show progress by n trials."""
-        self.bar.update(n)
-        if not isinstance(self.bar, _NoBar):
-            self.bar.set_postfix_str(_best_text(self.study))
 
     def call_back(self, trial: Trial) -> None:
         """Call back."""
@@ -295,33 +294,10 @@ def _read(outcome: Any) -> tuple[Any, Any, float | None]:
     return outcome, None, None
 
 
-def _best_text(study: "Study") -> str:
-    if len(study.spec.objectives) > 1:
-        return ""
+def _text(error: BaseException) -> str:
+    """Return type and text of an exception, though its text may be endless or raise itself."""
+    name = type(error).__name__
     try:
-        best = study.best(by="observed")
-    except DataError:
-        return "no result yet"
-    return f"best {best.value:.6g}"
-
-
-class _NoBar:
-    def update(self, n: int) -> None:
-        """Show nothing."""
-
-    def set_postfix_str(self, s: str) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """Show nothing."""
-
-
-def _progress_bar(budget: int | None, start: int, wanted: bool | None) -> _Bar:
-    if wanted is None:
-        wanted = sys.stderr.isatty()
-    if not wanted:
-        return _NoBar()
-    from tqdm import tqdm
-
-    bar: _Bar = tqdm(total=budget, initial=start, unit="trial", file=sys.stderr)
-    return bar
+        return f"{name}: {error}"[:_LONGEST_TEXT]
+    except Exception:
+        return name

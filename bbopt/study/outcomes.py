@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from math import isfinite, isnan
+from math import isfinite
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from bbopt.errors import DataError
+from bbopt.errors import BboptError, DataError
 from bbopt.spec import Spec
 from bbopt.study.journal import Event
-from bbopt.types import FloatArray
+from bbopt.types import FloatArray, Params
 
 
 def read_outcome(spec: Spec, value: Any, sd: Any) -> Event:
@@ -35,11 +35,37 @@ def read_outcome(spec: Spec, value: Any, sd: Any) -> Event:
         )
     if sd is not None:
         errors = {name: _number(f"sd of {name}", v) for name, v in _by_name(spec, sd, "sd").items()}
-        for name, v in errors.items():
-            if isnan(v) or v < 0 or not isfinite(v):
+        event["sd"] = {name: v for name, v in errors.items() if name not in wrong}
+        for name, v in event["sd"].items():
+            if not (isfinite(v) and v >= 0):
                 raise DataError(f"sd of {name} must be a finite number of at least 0, got {v!r}")
-        event["sd"] = {name: v for name, v in errors.items() if name in event["values"]}
+            if name not in values:
+                raise DataError(f"sd names {name!r}, of which no value is told")
     return event
+
+
+def read_place(spec: Spec, params: Params) -> tuple[Params, bool]:
+    """Return params at which something was observed, and whether they lie in the space.
+
+    Outside is also where a known constraint is not met, or where a function that is one raises.
+
+    Raises
+    ------
+    DataError
+        For params that cannot be encoded: wrong names, wrong kinds, far beyond all floats.
+    """
+    params = spec.space.validate(params, strict=False)
+    spec.space.encode(params)
+    try:
+        spec.space.validate(params, strict=True)
+    except BboptError:
+        return params, False
+    return params, True
+
+
+def read_text(text: str) -> str:
+    """Return a text that every journal can hold: lone surrogates, as in odd file names, are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def read_block(spec: Spec, n: int, values: Any, sd: Any, cost: Any) -> Event:
@@ -52,14 +78,17 @@ def read_block(spec: Spec, n: int, values: Any, sd: Any, cost: Any) -> Event:
     """
     m = len(spec.objectives)
     event: Event = {"values": _array("values", values, (n, m))}
+    ok = np.isfinite(event["values"])
     if sd is not None:
-        event["sd"] = _array("sd", sd, (n, m))
-        if not np.all((event["sd"] >= 0) & np.isfinite(event["sd"])):
-            raise DataError("sd must hold finite numbers of at least 0")
+        event["sd"] = np.where(ok, _array("sd", sd, (n, m)), np.nan)
+        if not np.all((event["sd"][ok] >= 0) & np.isfinite(event["sd"][ok])):
+            raise DataError("sd must hold finite numbers of at least 0 wherever there is a finite value")
     if cost is not None:
         event["cost"] = _array("cost", cost, (n,))
-        if not np.all((event["cost"] >= 0) & np.isfinite(event["cost"])):
-            raise DataError("cost must hold finite numbers of at least 0")
+        spent = event["cost"][ok.all(axis=1)]
+        if not np.all((spent >= 0) & np.isfinite(spent)):
+            raise DataError("cost must hold finite numbers of at least 0 wherever there is a finite value")
+        event["cost"] = np.where(event["cost"] >= 0, event["cost"], np.nan)
     return event
 
 
@@ -73,12 +102,14 @@ def read_cost(cost: Any) -> float:
 
 def _array(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
     try:
-        array = np.array(values, dtype=np.float64)
+        if np.ma.is_masked(values):
+            raise TypeError("some are masked")
         if np.asarray(values).dtype.kind not in "fiub":
             raise TypeError("no numbers")
-    except (TypeError, ValueError) as error:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{name} must be an array of numbers of shape {shape}, got {type(values).__name__}"
+            f"{name} must be an array of numbers of shape {shape}, got {type(values).__name__}: {error}"
         ) from error
     if array.shape == shape[:1] and shape[1:] == (1,):
         array = array[:, None]

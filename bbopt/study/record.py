@@ -45,7 +45,10 @@ class Record:
     n_queued : int
         How many items were ever queued.
     finished : list of int
-        Trials in the order in which they finished first.
+        Trials in the order in which they finished first. One that was lost is not finished: its retry
+        will be, or it itself when it is told after all.
+    lost : set of int
+        Trials that were taken back: their leases expired, or they were never handed out.
     corrections : int
         How many events changed a trial that had already finished; strategies are then folded anew.
     """
@@ -56,6 +59,7 @@ class Record:
     queue: list[Queued] = field(default_factory=list)
     n_queued: int = 0
     finished: list[int] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)
     corrections: int = 0
 
     def __post_init__(self) -> None:
@@ -102,8 +106,9 @@ class Record:
     def _add(self, event: Event) -> None:
         params = event["params"]
         X = self.spec.space.encode([params])
-        inside = is_inside(self.spec, params)
-        numbers = self.history.append(X, params=[params], asked=event["time"], inside=inside)
+        numbers = self.history.append(
+            X, params=[params], tags=[{"added": True}], asked=event["time"], inside=event["inside"]
+        )
         self._check_number(event, numbers)
         self._complete(numbers[0], event)
 
@@ -123,10 +128,7 @@ class Record:
             if not self.is_known(event):
                 self.history.add_late(number, _observation(event))
             return
-        if status == Status.ABANDONED:  # it was run after all: a result is never thrown away
-            self.queue = [item for item in self.queue if item.retry_of != number]
-            self.corrections += 1
-        self._complete(number, event)
+        self._complete(number, event)  # an abandoned one was run after all: a result is never thrown away
 
     def is_known(self, event: Event) -> bool:
         """Whether a finished trial was told just this before: a repeat adds nothing."""
@@ -144,16 +146,23 @@ class Record:
         )
         return is_first or told in trial.late
 
+    def is_block_known(self, event: Event) -> bool:
+        """Whether all trials of a block are finished and were told just this before."""
+        finished = self.history.status[event["number"] + np.arange(len(event["values"]))]
+        if not np.isin(finished, (Status.COMPLETE, Status.FAILED)).all():
+            return False
+        return all(self.is_known(self._one_of(event, k)) for k in range(len(finished)))
+
     def _complete(self, number: int, event: Event) -> None:
         if "at" in event:
             at = event["at"]
-            self.history.move(number, at, self.spec.space.encode([at])[0], is_inside(self.spec, at))
+            self.history.move(number, at, self.spec.space.encode([at])[0], event["inside"])
         Y, sd = self._row(event["values"]) * self.spec.sign, self._row(event.get("sd", {}))
         failed = "error" in event
         self._finish(
             np.array([number]),
             Status.FAILED if failed else Status.COMPLETE,
-            Y=None if failed else Y,
+            Y=Y,
             sd=sd,
             cost=event.get("cost"),
             told=event["time"],
@@ -164,13 +173,12 @@ class Record:
         values: FloatArray = event["values"]
         numbers = np.arange(event["number"], event["number"] + len(values))
         status_now = self.history.status[numbers]
-        self.corrections += int(np.count_nonzero(status_now == Status.ABANDONED))
         open_rows = (status_now == Status.PENDING) | (status_now == Status.ABANDONED)
         for k in np.flatnonzero(~open_rows).tolist():
             self._tell(self._one_of(event, k))
         ok = np.asarray(np.isfinite(values).all(axis=1))
         status = np.where(ok, Status.COMPLETE, Status.FAILED).astype(np.int8)[open_rows]
-        Y = np.where(ok[:, None], values * self.spec.sign, np.nan)
+        Y = np.where(np.isfinite(values), values * self.spec.sign, np.nan)
         sd, cost = event.get("sd"), event.get("cost")
         self._finish(
             numbers[open_rows],
@@ -184,15 +192,16 @@ class Record:
     def _one_of(self, event: Event, k: int) -> Event:
         """Return row k of a block's results as a tell of its own."""
         names = [objective.name for objective in self.spec.objectives]
-        told: Event = {"number": event["number"] + k, "time": event["time"]}
+        told: Event = {"number": event["number"] + k}
         values = dict(zip(names, event["values"][k].tolist(), strict=True))
         told["values"] = {name: value for name, value in values.items() if isfinite(value)}
         if len(told["values"]) < len(values):
             told["error"] = "told a value that is not finite"
         if "sd" in event:
-            told["sd"] = dict(zip(names, event["sd"][k].tolist(), strict=True))
-        if "cost" in event:
-            told["cost"] = float(event["cost"][k])
+            sd = dict(zip(names, event["sd"][k].tolist(), strict=True))
+            told["sd"] = {name: value for name, value in sd.items() if isfinite(value)}
+        if "cost" in event and isfinite(cost := float(event["cost"][k])):
+            told["cost"] = cost
         return told
 
     def _fail(self, event: Event) -> None:
@@ -200,27 +209,39 @@ class Record:
         status = self.history.status[number]
         if status in (Status.COMPLETE, Status.FAILED):
             return
-        self.corrections += status == Status.ABANDONED
         numbers = np.array([number])
         cost = event.get("cost")
         self._finish(numbers, Status.FAILED, cost=cost, told=event["time"], error=event["error"])
 
     def _abandon(self, event: Event) -> None:
         number = event["number"]
-        if self.history.is_pending(number):
+        status = self.history.status[number]
+        told = self.history.observation(number)
+        if status in (Status.COMPLETE, Status.FAILED) and told.values:
+            self.history.add_late(number, told)  # withdrawn, not thrown away
+        if status != Status.ABANDONED or number in self.lost:
             numbers = np.array([number])
-            self._finish(numbers, Status.ABANDONED, told=event["time"], error=event["error"])
+            self._finish(numbers, Status.ABANDONED, cost=told.cost, told=event["time"], error=event["error"])
 
     def _release(self, event: Event) -> None:
         for number in event["numbers"]:
             if self.history.is_pending(number):
                 self._queue(self.history.params(number), retry_of=number)
-                numbers = np.array([number])
-                self._finish(numbers, Status.ABANDONED, told=event["time"], error=event["error"])
+                self.lost.add(number)
+                self.history.finish(
+                    np.array([number]), Status.ABANDONED, told=event["time"], error=event["error"]
+                )
+
+    def _renew(self, event: Event) -> None:
+        self.history.renew(event["numbers"], event["until"])
 
     def _amend(self, event: Event) -> None:
-        self.corrections += 1
-        self._complete(event["number"], event)
+        number = event["number"]
+        told = self.history.observation(number)
+        kept: Event = {} if told.cost is None else {"cost": told.cost}
+        if told.sd and "error" not in event:
+            kept["sd"] = dict(told.sd)
+        self._complete(number, {**kept, **event})
 
     # -- what is to be tried next -----------------------------------------------------------------
 
@@ -238,8 +259,13 @@ class Record:
     # -- how ----------------------------------------------------------------------------------------
 
     def _finish(self, numbers: Any, status: Any, **written: Any) -> None:
-        first_time = numbers[self.history.status[numbers] == Status.PENDING].tolist()
-        self.finished.extend(first_time)
+        is_pending = self.history.status[numbers] == Status.PENDING
+        first = {*numbers[is_pending].tolist(), *self.lost.intersection(numbers.tolist())}
+        self.finished.extend(sorted(first))
+        self.corrections += len(numbers) - len(first)
+        if self.lost:
+            self.lost -= first
+            self.queue = [item for item in self.queue if item.retry_of not in first]
         self.history.finish(numbers, status, **written)
 
     def _row(self, values: Mapping[str, float]) -> FloatArray:
@@ -247,22 +273,11 @@ class Record:
         return np.array([[values.get(name, np.nan) for name in names]])
 
 
-def is_inside(spec: Spec, params: Params) -> bool:
-    """Whether params observed by the user lie in the space and meet its known constraints."""
-    from bbopt.errors import DataError
-
-    try:
-        spec.space.validate(params, strict=True)
-    except DataError:
-        return False
-    return True
-
-
 def _observation(event: Event) -> Observation:
     return Observation(dict(event["values"]), dict(event.get("sd", {})), event.get("cost"))
 
 
 _KINDS: Sequence[str] = (
-    "study", "ask", "ask_block", "add", "tell", "tell_block", "fail", "abandon", "release", "amend",
-    "enqueue", "dequeue",
+    "study", "ask", "ask_block", "add", "tell", "tell_block", "fail", "abandon", "release", "renew",
+    "amend", "enqueue", "dequeue",
 )  # fmt: skip

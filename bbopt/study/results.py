@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbopt.data.history import History, Trials
+from bbopt.data.history import FAR, History, Trials
 from bbopt.data.trial import Status, Trial
 from bbopt.errors import DataError, FitError, MissingExtra, UnsupportedError
 from bbopt.rng import Key
@@ -163,7 +163,7 @@ def fit_model(history: History, key: Key) -> "GP":
 
 def predict(spec: Spec, model: "GP", X: FloatArray) -> list[Prediction]:
     """Return predictions at encoded points (b, d) in the user's direction."""
-    mean, sd = model.predict(X)
+    mean, sd = model.predict(np.clip(X, -FAR, FAR))
     return [Prediction(float(m), float(s)) for m, s in zip(mean * spec.sign[0], sd, strict=True)]
 
 
@@ -180,7 +180,7 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
             + f"trial {tag['retry_of']} came to nothing (its lease expired, or it was never handed out), "
             "so its params were tried again."
         )
-    if trial.asked == trial.told and not tag:
+    if "added" in tag:
         return where + "added from elsewhere."
     parts = []
     if "index" in tag:
@@ -209,25 +209,37 @@ def to_dataframe(trials: Trials, space: Space, spec: Spec) -> "pd.DataFrame":
     """Return all trials as a DataFrame: number, status, params, outcomes, sd, cost, seconds, error.
 
     ``seconds`` run from ask to tell, whatever happened between them; what an evaluation took is told as
-    ``cost``. Raises MissingExtra without pandas.
+    ``cost``. An objective or a parameter with the name of another column is shown as ``values.NAME`` or
+    ``params.NAME``. Raises MissingExtra without pandas.
     """
     try:
         import pandas as pd
     except ImportError as error:
         raise MissingExtra("to_dataframe", "pandas", "plot") from error
-    rows = []
-    for trial in trials:
-        row: dict[str, Any] = {"number": trial.number, "status": trial.status.name}
-        row.update({name: (trial.at or trial.params).get(name) for name in space.names})
-        row.update({o.name: trial.values.get(o.name) for o in spec.objectives})
-        row.update({f"{o.name} sd": trial.observation.sd.get(o.name) for o in spec.objectives})
-        row["cost"] = trial.observation.cost
-        row["seconds"] = None if trial.told is None or trial.asked is None else trial.told - trial.asked
-        row["error"] = trial.error
-        rows.append(row)
-    names = ["number", "status", *space.names, *(o.name for o in spec.objectives)]
-    names += [*(f"{o.name} sd" for o in spec.objectives), "cost", "seconds", "error"]
-    return pd.DataFrame(rows, columns=names)
+    rows = list(trials)
+    ours = {"number", "status", "cost", "seconds", "error"}
+    outcomes = {o.name: f"values.{o.name}" if o.name in ours else o.name for o in spec.objectives}
+    sds = {name: f"{title} sd" for name, title in outcomes.items()}
+    ours |= {*outcomes.values(), *sds.values()}
+    inputs = {name: f"params.{name}" if name in ours else name for name in space.names}
+    columns: dict[str, Any] = {
+        "number": [trial.number for trial in rows],
+        "status": [trial.status.name for trial in rows],
+    }
+    run = [trial.params if trial.at is None else trial.at for trial in rows]
+    columns |= {title: [params.get(name) for params in run] for name, title in inputs.items()}
+    columns |= {title: _floats([t.values.get(name) for t in rows]) for name, title in outcomes.items()}
+    columns |= {title: _floats([t.observation.sd.get(name) for t in rows]) for name, title in sds.items()}
+    columns["cost"] = _floats([trial.observation.cost for trial in rows])
+    columns["seconds"] = _floats(
+        [None if t.told is None or t.asked is None else t.told - t.asked for t in rows]
+    )
+    columns["error"] = [trial.error for trial in rows]
+    return pd.DataFrame(columns)
+
+
+def _floats(values: "list[float | None]") -> FloatArray:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def _single(spec: Spec, what: str) -> None:

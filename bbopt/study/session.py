@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from bbopt.data.history import History
-from bbopt.errors import Conflict, SpaceError, SpaceExhausted
+from bbopt.errors import Conflict, JournalError, SpaceError, SpaceExhausted
 from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.gate import propose
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request
 from bbopt.study.journal import Event, Journal
 from bbopt.study.record import Queued, Record
-from bbopt.types import FloatArray, Params, Tag
+from bbopt.types import Params, Tag
 
 
 class Session:
@@ -47,6 +47,7 @@ class Session:
         self._state: Any = None
         self._n_folded: int | None = None
         self._corrections = 0
+        self._is_torn = False
         self.sync()
 
     @property
@@ -56,12 +57,25 @@ class Session:
 
     def sync(self) -> None:
         """Fold in what the journal holds beyond the last event seen, from any process."""
-        if not self.is_closed:
-            for event in self.journal.read(self.record.seq):
-                self.record.apply(event)
+        if self.is_closed:
+            return
+        if self._is_torn:  # Ctrl-C came amid a fold: the journal has all of it, so fold anew
+            self.record, self._n_folded = Record(self.record.spec), None
+        self._is_torn = True
+        for event in self.journal.read(self.record.seq):
+            self.record.apply(event)
+        self._is_torn = False
+
+    def check_open(self) -> None:
+        """Raise JournalError where the study was closed."""
+        if self.is_closed:
+            raise JournalError(
+                f"the study in {self.journal.where} is closed: nothing was stored; open it again"
+            )
 
     def write(self, event: Event) -> None:
         """Append an event, then fold it in."""
+        self.check_open()
         event["time"] = time.time()
         self.journal.append([event])
         self.sync()
@@ -72,6 +86,7 @@ class Session:
         Results may arrive meanwhile and do not matter. Where trials do, on a file system whose locks
         do not work, the event is made anew.
         """
+        self.check_open()
         while True:
             number, read = len(self.history), self.record.seq
             event = {**make(), "number": number, "read": read, "time": time.time()}
@@ -88,12 +103,13 @@ class Session:
                     self.sync()
                     return number
 
-    def ask(self, n: int, fixed: FloatArray | None, worker: str | None) -> list[int]:
+    def ask(self, n: int, fixed: Params | None, worker: str | None) -> list[int]:
         """Begin n trials, or hand a worker its own open ones; return their numbers. The ask lock is held."""
         self._expire()
         if worker is None or fixed is not None:
             return self._begin(n, fixed, worker, self._from_strategy)
         mine: list[int] = self.history.open_trials(worker)[:n].tolist()
+        self._renew(mine)
         return mine + self._begin(n - len(mine), None, worker, self._from_strategy)
 
     def ask_block(self, n: int, worker: str | None) -> range:
@@ -101,7 +117,9 @@ class Session:
         self._expire()
         if worker is not None and len(mine := self.history.open_trials(worker)):
             in_a_row = mine - mine[0] == np.arange(len(mine))
-            return range(int(mine[0]), int(mine[0]) + min(n, int(np.count_nonzero(in_a_row))))
+            block = range(int(mine[0]), int(mine[0]) + min(n, int(np.count_nonzero(in_a_row))))
+            self._renew(list(block))
+            return block
         begun = self._begin(n, None, worker, self._block)
         return range(begun[0], begun[0] + n)
 
@@ -120,17 +138,25 @@ class Session:
     def _propose(self, request: Request) -> Proposals:
         return propose(self.strategy, self.state(), self.history, request, self.key)
 
-    def _from_strategy(self, n: int, fixed: FloatArray | None) -> Event:
-        proposals = self._propose(Request(n, fixed))
-        params = self.record.spec.space.decode(proposals.X)
-        return {"kind": "ask", "params": params, "tags": proposals.tags}
+    def _from_strategy(self, n: int, fixed: Params | None) -> Event:
+        space = self.record.spec.space
+        if fixed is None:
+            proposals = self._propose(Request(n))
+            return {"kind": "ask", "params": space.decode(proposals.X), "tags": proposals.tags}
+        proposals = self._propose(Request(n, space.fix(fixed)))
+        held = space.partial(fixed)  # to the last digit, not as encoded and decoded
+        return {
+            "kind": "ask",
+            "params": [{**params, **held} for params in space.decode(proposals.X)],
+            "tags": proposals.tags,
+        }
 
     def _begin(
         self,
         n: int,
-        fixed: FloatArray | None,
+        fixed: Params | None,
         worker: str | None,
-        ask: Callable[[int, FloatArray | None], Event],
+        ask: Callable[[int, Params | None], Event],
     ) -> list[int]:
         """Begin n new trials, or none: first what is queued, then what the strategy proposes."""
         begun: list[int] = []
@@ -147,8 +173,8 @@ class Session:
             raise
         return begun
 
-    def _block(self, n: int, fixed: FloatArray | None) -> Event:
-        proposals = self._propose(Request(n, fixed))
+    def _block(self, n: int, _: Params | None) -> Event:
+        proposals = self._propose(Request(n))
         return {"kind": "ask_block", "X": proposals.X, "tags": proposals.tags}
 
     def _begin_queued(self, item: Queued, worker: str | None) -> int:
@@ -161,13 +187,19 @@ class Session:
 
     def _from_queue(self, item: Queued) -> Event:
         space = self.record.spec.space
-        params: Params = item.params
-        tag: Tag = {"enqueued": True} if item.retry_of is None else {"retry_of": item.retry_of}
-        if not space.is_complete(params):
-            proposals = self._propose(Request(1, space.fix(params)))
-            params = {**space.decode(proposals.X)[0], **params}
-            tag = {**proposals.tags[0], **tag}
-        return {"kind": "ask", "params": [params], "tags": [tag], "queued": [item.id]}
+        if item.retry_of is not None:  # a population takes the result for that of its lost member
+            tag: Tag = {**self.history.tag(item.retry_of), "retry_of": item.retry_of}
+            event: Event = {"kind": "ask", "params": [item.params], "tags": [tag]}
+        elif space.is_complete(item.params):
+            event = {"kind": "ask", "params": [item.params], "tags": [{"enqueued": True}]}
+        else:
+            event = self._from_strategy(1, item.params)
+            event["tags"] = [{**event["tags"][0], "enqueued": True}]
+        return {**event, "queued": [item.id]}
+
+    def _renew(self, numbers: list[int]) -> None:
+        if self.lease is not None and numbers:
+            self.write({"kind": "renew", "numbers": numbers, "until": time.time() + self.lease})
 
     def _expire(self) -> None:
         if self.lease is not None and len(lost := self.history.expired(time.time())):

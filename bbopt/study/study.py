@@ -5,7 +5,7 @@ Every change is an event: written to the journal first, then folded into the rec
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
@@ -24,7 +24,7 @@ from bbopt.study import loop, results
 from bbopt.study.block import Block
 from bbopt.study.header import check_header, header_event, read_spec, recorded_strategy
 from bbopt.study.journal import Event, Journal
-from bbopt.study.outcomes import read_block, read_cost, read_outcome
+from bbopt.study.outcomes import read_block, read_cost, read_outcome, read_place, read_text
 from bbopt.study.session import Session
 from bbopt.study.storage import open_journal
 from bbopt.types import Params, is_finite, is_whole
@@ -87,13 +87,14 @@ class Study:
         journal = open_journal(storage)
         header = next(iter(journal.read(0)), None)
         if header is None:
-            event = header_event(spec, chosen, draw_seed() if seed is None else int(seed), lease)
+            seed = draw_seed() if seed is None else int(seed)
+            event = header_event(spec, chosen, seed, None if lease is None else float(lease))
             try:
                 journal.append([event], expect=0)
                 header = event
             except Conflict:  # another process created the study first: join it
                 header = next(iter(journal.read(0)))
-        self._open(journal, header, spec, made, seed, lease)
+        self._open(journal, header, spec, made, seed, None if lease is None else float(lease))
 
     @classmethod
     def open(
@@ -127,7 +128,7 @@ class Study:
         study = cls.__new__(cls)
         spec = read_spec(header, constraints or {}, journal.where)
         made = None if strategy is None else make_strategy(strategy)
-        study._open(journal, header, spec, made, None, None)
+        study._open(journal, header, spec, None if isinstance(made, Auto) else made, None, None)
         return study
 
     def _open(
@@ -182,8 +183,9 @@ class Study:
         _check_worker("ask", worker)
         with self.journal.lock(), self._mutex:
             self._session.sync()
-            columns = None if fixed is None else self.space.fix(fixed)
-            numbers = self._session.ask(1 if n is None else int(n), columns, worker)
+            if fixed is not None:
+                self.space.fix(fixed)  # a DataError now, before anything else happens
+            numbers = self._session.ask(1 if n is None else int(n), fixed, worker)
             trials = [self.history.trial(number) for number in numbers]
         return trials[0] if n is None else trials
 
@@ -209,7 +211,7 @@ class Study:
         with self.journal.lock(), self._mutex:
             self._session.sync()
             numbers = self._session.ask_block(int(n), worker)
-            return Block(numbers, self.history.X[numbers.start : numbers.stop], self.space)
+            return Block(numbers, self.history.X[numbers.start : numbers.stop].copy(), self.space)
 
     # -- tell -------------------------------------------------------------------------------------
 
@@ -270,6 +272,8 @@ class Study:
         """
         with self._mutex:
             self._session.sync()
+            if not isinstance(block, Block):
+                raise DataError(f"tell_block: block must be what ask_block returned, got {block!r}")
             numbers = slice(block.numbers.start, block.numbers.stop)
             pending = self.history.status[numbers] == Status.PENDING
             if len(pending) != len(block) or not np.array_equal(
@@ -277,14 +281,25 @@ class Study:
             ):
                 raise DataError(f"tell_block: trials {block.numbers} with these points are not of this study")
             event = read_block(self.spec, len(block), values, sd, cost)
-            self._session.write({"kind": "tell_block", "number": block.numbers.start, **event})
+            event = {"kind": "tell_block", "number": block.numbers.start, **event}
+            if pending.any() or not self._session.record.is_block_known(event):
+                self._session.write(event)
 
     def fail(self, trial: Trial | int, error: str = "", *, cost: float | None = None) -> Trial:
-        """Record that the run of a trial broke: strategies learn to keep away from there."""
+        """Record that the run of a trial broke: strategies learn to keep away from there.
+
+        Raises
+        ------
+        DataError
+            If the trial has a result: :meth:`abandon` withdraws it, :meth:`amend` corrects it.
+        """
         return self._end("fail", trial, error, cost)
 
     def abandon(self, trial: Trial | int, reason: str = "") -> Trial:
-        """Never mind a trial: nothing is learnt from it. A result told later still counts."""
+        """Never mind a trial: nothing is learnt from it. A result told later still counts.
+
+        A result that it has already is withdrawn, and kept under ``late``.
+        """
         return self._end("abandon", trial, reason, None)
 
     def _end(self, kind: str, trial: Trial | int, error: str, cost: float | None) -> Trial:
@@ -293,10 +308,17 @@ class Study:
         with self._mutex:
             self._session.sync()
             number = self._number(trial)
-            if self.history.status[number] in (Status.PENDING, Status.ABANDONED):
-                event: Event = {"kind": kind, "number": number, "error": error}
-                if cost is not None:
-                    event["cost"] = read_cost(cost)
+            now = self.history.trial(number)
+            if kind == "fail" and now.status == Status.COMPLETE:
+                raise DataError(
+                    f"fail: trial {number} has a result, {dict(now.values)}; abandon withdraws it, "
+                    "amend corrects it"
+                )
+            event: Event = {"kind": kind, "number": number, "error": read_text(error)}
+            if cost is not None:
+                event["cost"] = read_cost(cost)
+            is_lost = number in self._session.record.lost
+            if now.status != (Status.FAILED if kind == "fail" else Status.ABANDONED) or is_lost:
                 self._session.write(event)
             return self.history.trial(number)
 
@@ -310,6 +332,8 @@ class Study:
         at: Params | None = None,
     ) -> Trial:
         """Correct the result of a finished trial (a typing mistake); arguments as in :meth:`tell`.
+
+        What is left out of ``sd``, ``cost`` and ``at`` stays as it was told.
 
         Raises
         ------
@@ -337,11 +361,11 @@ class Study:
         """
         with self.journal.lock(), self._mutex:
             self._session.sync()
-            params = self._observed(params)
+            params, is_inside = read_place(self.spec, params)
 
             def make() -> Event:
                 event = self._outcome_event("add", len(self.history), value, sd, cost, None)
-                return {**event, "params": params}
+                return {**event, "params": params, "inside": is_inside}
 
             return self.history.trial(self._session.write_trials(make))
 
@@ -352,30 +376,28 @@ class Study:
         ------
         DataError
             For params that do not lie in the space.
+        SpaceError
+            Where no feasible point has these values.
         """
         with self._mutex:
             self._session.sync()
             if self.space.is_complete(params):
                 params = self.space.validate(params, strict=True)
             else:
-                self.space.sample(1, Key(0), fixed=self.space.fix(params))  # is there such a point at all?
+                fixed = self.space.fix(params)
+                self.space.sample(1, Key(0), fixed=fixed)  # is there such a point at all?
+                params = self.space.partial(params)
             self._session.write({"kind": "enqueue", "params": dict(params)})
 
     def _outcome_event(
         self, kind: str, number: int, value: Any, sd: Any, cost: float | None, at: Params | None
     ) -> Event:
         event: Event = {"kind": kind, "number": number, **read_outcome(self.spec, value, sd)}
-        if cost is not None:
+        if cost is not None and not ("error" in event and cost != cost):  # a failure may cost nan: unknown
             event["cost"] = read_cost(cost)
         if at is not None:
-            event["at"] = self._observed(at)
+            event["at"], event["inside"] = read_place(self.spec, at)
         return event
-
-    def _observed(self, params: Params) -> Params:
-        """Check params at which something was observed: what is journaled must be foldable for ever."""
-        params = self.space.validate(params, strict=False)
-        self.space.encode(params)
-        return params
 
     def _number(self, trial: Trial | int) -> int:
         if isinstance(trial, Trial):
@@ -472,6 +494,8 @@ class Study:
         with self._mutex:
             self._session.sync()
             model = self._cached("model", lambda: results.fit_model(self.history, self._session.key))
+            if not isinstance(params, Iterable):
+                raise DataError(f"predict: params must be a mapping or several of them, got {params!r}")
             points = [params] if isinstance(params, Mapping) else list(params)
             X = self.space.encode([self.space.validate(p, strict=False) for p in points])
             found = results.predict(self.spec, model, X)
@@ -496,7 +520,7 @@ class Study:
 
     # -- run --------------------------------------------------------------------------------------
 
-    def run(self, f: Callable[..., Any], budget: int | None = None, **options: Any) -> str:
+    def run(self, f: Callable[..., Any], budget: float | None = None, **options: Any) -> str:
         """Call ``f(params)`` until a limit is reached; options as in :func:`bbopt.study.loop.run`."""
         return loop.run(self, f, budget, **options)
 

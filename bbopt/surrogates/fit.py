@@ -33,7 +33,7 @@ WARM_STEP = 1 / 16
 most of all), and finding back took two evaluations or three of eight."""
 VALUE_TOLERANCE = 3e-6
 FRESH_START_EVERY = 10
-"""A warm-started fit also tries a cold start when the number of observations is a multiple of this, or
+"""A warm-started fit also tries a cold start when the number of observations passes a multiple of this, or
 of a tenth of that number where it is larger."""
 
 COLD_STARTS = ((0.4, 0.0, -11.5), (-1.2, 1.0, -11.5), (1.2, 1.0, -3.0))
@@ -82,6 +82,7 @@ def fit(
     *,
     noise: float | None = None,
     previous: list[float] | None = None,
+    previous_n: int | None = None,
     prior: Prior = Prior(),
 ) -> GP:
     """Fit a Gaussian process to one outcome: a pure function of its arguments.
@@ -99,6 +100,8 @@ def fit(
         Standard deviation of outcomes whose variance is not known: None learns it, 0 says exact.
     previous : list of float, optional
         ``theta`` of an earlier fit, to start from.
+    previous_n : int, optional
+        On how many observations, of y, that one was made; default: one less than now.
     prior : Prior
 
     Raises
@@ -111,11 +114,12 @@ def fit(
     model_y, outcome = standardize(y)
     known = np.full(len(y), np.nan) if variance is None else variance
     if noise is not None and noise > 0:
-        known = np.where(np.isnan(known), noise**2, known)
+        known = np.where(np.isnan(known), min(noise, 1e150) ** 2, known)  # a larger one, squared, is no float
     merged = merge(X, model_y, outcome.variance(known, model_y))
     features = Features(space)
     posterior = LogPosterior(features, merged, prior, learns_noise=noise is None)
-    hyperparameters = posterior.maximize(posterior.starts(previous))
+    n_new = 1 if previous_n is None else max(len(y) - previous_n, 1)
+    hyperparameters = posterior.maximize(posterior.starts(previous, n_new), n_new)
     observation_noise = posterior.observation_noise(hyperparameters.noise)
     return GP.build(features, hyperparameters, merged.X, merged.y, observation_noise, outcome)
 
@@ -151,11 +155,12 @@ class LogPosterior:
         upper = np.concatenate([np.full(self.d, np.log(1e3)), [np.log(1e4), ceiling]])
         return lower, upper
 
-    def starts(self, previous: list[float] | None) -> FloatArray:
+    def starts(self, previous: list[float] | None, n_new: int = 1) -> FloatArray:
         """Return the points theta (k, d + 2) from which to search.
 
         Cold: long length-scales with little noise, short ones with little, long ones with much. Warm:
-        where the previous fit ended, and now and then, decided by n alone, one of the cold ones too.
+        where the previous fit, on n_new observations less, ended; and now and then one of the cold ones
+        too, whenever the number of observations passes a multiple of a period.
         """
         root = 0.5 * np.log(max(self.d, 1))
         cold = [[*np.full(self.d, length + root), scale, noise] for length, scale, noise in COLD_STARTS]
@@ -163,12 +168,15 @@ class LogPosterior:
             return np.array(cold)
         n = len(self.F)
         period = max(FRESH_START_EVERY, n // FRESH_START_EVERY)
-        if n % period == 0:
+        if n // period != (n - n_new) // period:
             return np.array([previous, cold[n // period % len(cold)]])
         return np.array([previous])
 
-    def maximize(self, starts: FloatArray) -> Hyperparameters:
-        """Return the best of the local maxima reached from the starts (k, d + 2)."""
+    def maximize(self, starts: FloatArray, n_new: int = 1) -> Hyperparameters:
+        """Return the best of the local maxima reached from the starts (k, d + 2).
+
+        A warm start alone gets the more evaluations, the more observations are new.
+        """
         lower, upper = self.bounds
 
         def loss(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -185,7 +193,7 @@ class LogPosterior:
             upper / unit,
             gradient_tolerance=tolerance * unit,
             value_tolerance=VALUE_TOLERANCE,
-            max_rounds=MOST_WARM if is_warm else MOST_COLD,
+            max_rounds=min(MOST_WARM + 2 * (n_new - 1), MOST_COLD) if is_warm else MOST_COLD,
             lowest_only=True,
         )
         theta = z * unit

@@ -140,6 +140,7 @@ class StrategyContract:
             np.array([[np.nan], [1e300]]),
             np.array([Status.FAILED, Status.COMPLETE], np.int8),
             [{}, {"somebody": "else"}],
+            np.array([True, False]),
         )
         state = study.strategy.init(study.spec, study._session.key)
         for told in (foreign, disordered, rows, rows, foreign):

@@ -200,3 +200,15 @@ def test_spread_out_starts_with_the_best_and_keeps_apart():
     assert (rows < 50).sum() == 1
     assert len(spread_out(X[:3], values[:3], np.ones(2), 5)) == 3
     assert len(spread_out(X, np.full(100, -np.inf), np.ones(2), 5)) == 0
+
+
+def test_among_levels_the_climb_looks_past_points_already_asked():
+    """16 switches, the best point and its better neighbours asked: the best of the others is found."""
+    space = Space([Categorical(f"c{k}", [0, 1]) for k in range(16)])
+    weights = 1.0 + np.arange(16)
+    target = space.sample(1, Key(4))
+    flips = np.abs(target - np.eye(16))
+    asked = np.concatenate([target, flips[:10]])  # flipping column k costs k + 1
+    x = maximize(Bowl(target[0], weights), space, 1, target, None, Key(0), exclude=asked)
+    two = np.abs(flips[0] - np.eye(16)[1])  # columns 0 and 1: costs 3, less than any single flip left
+    np.testing.assert_array_equal(x[0], two)

@@ -37,10 +37,15 @@ class Model:
         ):
             trial[3].append(outcome[1])
 
-    def end(self, k, status):
-        now = self.trials[k][1]
-        if now == "PENDING" or (now == "ABANDONED" and status == "FAILED"):
-            self.trials[k][1] = status
+    def fail(self, k):
+        if self.trials[k][1] in ("PENDING", "ABANDONED"):
+            self.trials[k][1] = "FAILED"
+
+    def abandon(self, k):
+        trial = self.trials[k]
+        if trial[2] is not None:
+            trial[3].append(trial[2])
+        trial[1:3] = "ABANDONED", None
 
     def best(self):
         values = [trial[2] for trial in self.trials if trial[1] == "COMPLETE"]
@@ -93,14 +98,18 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.trials)
     @rule(h=HANDLE, index=INDEX)
     def fail(self, h, index):
-        self.handles[h].fail(self.pick(index), "broke")
-        self.model.end(self.pick(index), "FAILED")
+        if self.model.trials[self.pick(index)][1] == "COMPLETE":
+            with pytest.raises(DataError, match="abandon withdraws it"):
+                self.handles[h].fail(self.pick(index), "broke")
+        else:
+            self.handles[h].fail(self.pick(index), "broke")
+            self.model.fail(self.pick(index))
 
     @precondition(lambda self: self.model.trials)
     @rule(h=HANDLE, index=INDEX)
     def abandon(self, h, index):
         self.handles[h].abandon(self.pick(index))
-        self.model.end(self.pick(index), "ABANDONED")
+        self.model.abandon(self.pick(index))
 
     @precondition(lambda self: self.model.trials)
     @rule(h=HANDLE, index=INDEX, value=VALUES)

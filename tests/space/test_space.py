@@ -306,8 +306,10 @@ def test_very_rare_feasible_points_are_found():
 @pytest.mark.parametrize("n", [1, 50, 5000])
 def test_infeasible_spaces_say_so(n):
     space = Space([Real("x", 0, 1)], ["x >= 2"])
-    with pytest.raises(SpaceError, match=r"no feasible point found in \d+ draws: .* contradict .*'x >= 2'"):
-        space.sample(n, Key(0))
+    message = r"no feasible point found in \d+ draws and a local search: .* may contradict .*'x >= 2'"
+    for _ in range(2):
+        with pytest.raises(SpaceError, match=message):
+            space.sample(n, Key(0))
 
 
 def test_fixed_columns_are_held_and_active():
@@ -335,10 +337,28 @@ def test_fixed_columns_are_held_and_active():
     ]
     with pytest.raises(DataError, match=r"'x', which is active only when k in \('a', 'b'\); here k='c'"):
         Space(rivals).fix({"x": 0.5, "y": 0.5})
-    with pytest.raises(SpaceError, match="with these fixed values"):
+    with pytest.raises(SpaceError, match="draws and a local search with these fixed values: "):
         Space([Real("x", 0, 1)], ["x <= 0.5"]).sample(1, Key(0), fixed=[0.7])
     with pytest.raises(DataError, match=r"fixed must have shape \(6,\)|fixed must have shape"):
         space.sample(1, Key(0), fixed=[0.5])
+
+
+def test_partial_params_are_plain_and_bring_their_parents():
+    space = tuning_space()
+    given = {"degree": 4.0, "solver": np.str_("adam"), "layers": np.int64(2), "coef": 1}
+    partial = space.partial(given)
+    assert json.dumps(partial) == (
+        '{"layers": 2, "degree": 4, "kernel": "poly", "solver": "adam", "coef": 1.0}'
+    )
+    np.testing.assert_array_equal(space.fix(given), space.fix(partial))
+    np.testing.assert_array_equal(
+        space.fix(partial)[[1, 2, 3, 6]], space.sample(1, Key(0), fixed=space.fix(given))[0, [1, 2, 3, 6]]
+    )
+    assert space.partial({}) == {}
+    assert space.partial({"layers": 5, "degree": 5, "kernel": "poly"})  # known constraints are not looked at
+    for wrong in ({"degree": 4.5}, {"degree": 9}, {"degree": 4, "kernel": "rbf"}, {"coef": 0.5}, {"z": 1}, 3):
+        with pytest.raises(DataError):
+            space.partial(wrong)
 
 
 def test_is_complete():
@@ -512,6 +532,20 @@ def test_values_that_decide_activity_must_be_levels():
     assert space.validate({"layers": 1, "x": 7.0}, strict=False) == {"layers": 1, "x": 7.0}
     with pytest.raises(DataError, match="'layers' must be an integer in"):
         space.validate({"layers": 4, "x": 7.0}, strict=False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"n": 2.5}, {"n": np.float64(2.5)}, {"n": True}, {"m": 2.5}, {"x": True}, {"x": np.False_}]
+)
+def test_encode_refuses_what_validate_refuses(wrong):
+    space = Space([Integer("n", 0, 9), Integer("m", 1, 9, log=True), Real("x", 0, 1)])
+    params = {"n": 2, "m": 2, "x": 0.5, **wrong}
+    (name,) = wrong
+    for method in (space.encode, lambda params: space.validate(params, strict=False)):
+        with pytest.raises(DataError, match=f"parameter '{name}' must be"):
+            method(params)
+    whole = {"n": 3.0, "m": np.float64(2), "x": np.int64(1)}
+    np.testing.assert_array_equal(space.encode(whole), space.encode({"n": 3, "m": 2, "x": 1.0}))
 
 
 def test_log_of_nothing_is_refused():

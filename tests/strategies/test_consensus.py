@@ -77,10 +77,10 @@ def test_generations_members_and_fills():
     study = Study(CUBE, strategy=ConsensusBasedOptimization(n_particles=4), seed=0)
     trials = study.ask(6)
     assert [t.tag.get("member") for t in trials] == [0, 1, 2, 3, None, None]
-    assert [t.tag.get("fill") for t in trials[4:]] == [True, True]
+    assert [t.tag.get("fill") for t in trials[4:]] == [0, 0]
     for trial in trials[1:]:
         study.tell(trial, 1.0)
-    assert study.ask().tag == {"fill": True}, "member 0 is still out"
+    assert study.ask().tag == {"fill": 0}, "member 0 is still out"
     study.fail(trials[0])
     assert [t.tag["generation"] for t in study.ask(4)] == [1, 1, 1, 1]
 

@@ -208,3 +208,12 @@ def test_a_space_without_columns():
 def test_nothing_to_fit_is_a_fit_error(y):
     with pytest.raises(FitError, match="finite observation"):
         fit(box(1), np.zeros((len(y), 1)), np.array(y))
+
+
+@pytest.mark.parametrize(
+    ("n", "n_new", "expected"), [(29, 1, 1), (30, 1, 2), (31, 1, 1), (33, 4, 2), (39, 4, 1)]
+)
+def test_a_fresh_start_comes_with_every_tenth_observation_however_many_come_at_once(n, n_new, expected):
+    X = np.linspace(0, 1, n)[:, None]
+    posterior = log_posterior(X, X[:, 0])
+    assert len(posterior.starts([0.0, 0.0, -5.0], n_new)) == expected
