@@ -18,7 +18,7 @@ from bbopt.types import Params
 
 MODES = ("sequential", "pending", "batches")
 LARGEST = 256
-FEW = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 15, 16, 21, 27, 32, 48)  # a model at every ask takes its time
+FEW = (*range(1, 10), 11, 12, 15, 16, 21, 27, 32, 48, 64, 128, 256)  # a model at every ask takes its time
 
 
 def main(quick: bool) -> Table:

@@ -140,9 +140,12 @@ class ConsensusBasedOptimization:
         members = np.flatnonzero(~out)[: request.n]
         tags: list[Tag] = [{"generation": state.generation, "member": int(k)} for k in members]
         X = _feasible(state.positions[members], state.best, space, request.fixed)
-        for k in np.flatnonzero(np.isnan(X).any(axis=1)):
-            lost = rng.child("lost", state.generation)
-            X[k] = space.sample(1, lost, start=int(members[k]), fixed=request.fixed)[0]
+        lost = np.flatnonzero(np.isnan(X).any(axis=1))
+        if len(lost):
+            first, last = int(members[lost[0]]), int(members[lost[-1]])
+            key = rng.child("lost", state.generation)
+            fresh = space.sample(last - first + 1, key, start=first, fixed=request.fixed)
+            X[lost] = fresh[members[lost] - first]
         n_fill = request.n - len(members)
         if n_fill:
             start = len(history) + len(members)

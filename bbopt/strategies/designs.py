@@ -199,12 +199,12 @@ def _next_of_sequence(
 
     The index of the newest own point is read back from the history, so the design needs no state
     and continues after a crash. Where the feasible part is too thin for the sequence, plain uniform
-    feasible points take over.
+    feasible points take over for good, tagged ``thin``.
     """
     space = history.spec.space
     last = history.latest("index")
     start = 0 if last is None else int(last) + 1
-    end = start + _PATIENCE
+    end = start if history.latest("thin") else start + _PATIENCE
     rows: list[FloatArray] = []
     tags: list[Tag] = []
     step = request.n
@@ -221,5 +221,5 @@ def _next_of_sequence(
     if missing:
         spare = space.sample(missing, rng.child("thin"), start=len(history) + len(rows), fixed=request.fixed)
         rows.extend(spare)
-        tags.extend({} for _ in range(missing))
+        tags.extend({"thin": True} for _ in range(missing))
     return Proposals(np.array(rows).reshape(request.n, space.d), tags)

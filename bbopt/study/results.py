@@ -185,6 +185,8 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
     parts = []
     if "index" in tag:
         parts.append(f"point {tag['index']} of a space-filling sequence; results were not looked at")
+    if "thin" in tag:
+        parts.append("a random feasible point, since a space-filling sequence hardly ever meets one here")
     if "cell" in tag:
         parts.append(f"cell {tag['cell']} of a grid")
     if "generation" in tag:
