@@ -9,7 +9,7 @@ PINNED := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .PHONY: demo test test-slow check lint types contracts format wheel bench reliability clean
 
-demo: $(DEMO_ENV)/.installed  ## tune a real model; about a minute
+demo: $(DEMO_ENV)/.installed  ## tune a real model; two to four minutes the first time, at once later
 	@$(DEMO_ENV)/bin/python tutorials/demo.py
 
 test: $(TEST_ENV)/.installed  ## all default tests

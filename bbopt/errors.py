@@ -18,10 +18,12 @@ class UnsupportedError(BboptError, NotImplementedError):
 
 
 class MissingExtra(UnsupportedError, ImportError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed; the message names it, and the extra that brings it."""
 
     def __init__(self, what: str, package: str, extra: str) -> None:
-        super().__init__(f"{what} needs {package}: pip install 'bbopt[{extra}]'")
+        super().__init__(
+            f"{what} needs {package}, which bbopt's extra [{extra}] brings: pip install {package}"
+        )
 
 
 class SpaceExhausted(BboptError):

@@ -64,8 +64,8 @@ def _optimize(
     known = (*_OF_OBJECTIVE, *_OF_STUDY, *of_run)
     for name in options:
         if name not in known:
-            close = get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+            close = get_close_matches(name, ("budget", *known), 1, cutoff=0.7)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are budget, {', '.join(known)}"
             raise DataError(f"{name!r} is no option; {hint}")
     space = space if isinstance(space, Space) else Space(space)
     for_run = {name: options[name] for name in of_run if name in options}

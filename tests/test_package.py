@@ -58,7 +58,9 @@ def test_public_names_exist_and_are_all():
 def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     study = bbopt.Study([bbopt.Real("x", 0, 1)], strategy="random")
-    with pytest.raises(bbopt.MissingExtra, match=r"to_dataframe needs pandas: pip install 'bbopt\[plot\]'"):
+    with pytest.raises(
+        bbopt.MissingExtra, match=r"pandas, which bbopt's extra \[plot\] brings: pip install pandas"
+    ):
         study.to_dataframe()
 
 

@@ -63,11 +63,13 @@ study
 # %%
 trial = study.ask()
 print("try", dict(trial.params))
-study.tell(trial, bake(trial.params))
+trial = study.tell(trial, bake(trial.params))
+trial
 
 # %% [markdown]
-# That is the whole protocol; the rest is a loop. A try that breaks is worth telling too: `fail` says
-# so, and from the first failure on the model learns where the oven trips and keeps away from there.
+# A trial is a snapshot, so `tell` returns the new one. That is the whole protocol; the rest is a loop.
+# A try that breaks is worth telling too: `fail` says so, and from the first failure on the model
+# learns where the oven trips and keeps away from there.
 
 # %%
 while len(study) < 20:
@@ -121,7 +123,8 @@ print(dict(trial.params), "-", study.explain(trial))
 study.tell(trial, bake(trial.params))
 
 # %% [markdown]
-# Some settings are not yours to choose today? Fix them for one ask.
+# Some settings are not yours to choose today? Fix them for one ask: it proposes the most promising way
+# to bake with the fan.
 
 # %%
 trial = study.ask(fixed={"program": "fan"})
@@ -141,8 +144,8 @@ for trial in reversed(batch):
     study.tell(trial, bake(trial.params))
 
 # %% [markdown]
-# A trial that will never be run is abandoned: nothing is learnt from it. A result that was mistyped
-# is amended.
+# A trial that will never be run, or whose result is worth nothing, is abandoned: nothing is learnt from
+# it. A result that was mistyped is amended; telling again would only be kept beside the first, as late.
 
 # %%
 trial = study.ask()
@@ -154,7 +157,9 @@ study.amend(batch[0], bake(batch[0].params))
 #
 # The study lives in its file. Another process, or this one after a crash, opens it and goes on; it
 # asks exactly what it would have asked. Running the line that created it does the same, so a script
-# can simply be run again. A space that differs is refused, and the message shows the difference.
+# can simply be run again. A trial that was under way in a crash stays pending: tell it if you have
+# its result. A loop that says who asks, `study.ask(worker="me")`, gets its own open trial back first.
+# A space that differs is refused, and the message shows the difference.
 
 # %%
 study.close()
@@ -168,15 +173,11 @@ except JournalError as error:
     print(str(error).partition("The difference")[0])
 
 # %% [markdown]
-# All trials as a table, for the spreadsheet or pandas:
+# `study.trials` has them all; where pandas is installed, `study.to_dataframe()` makes a table of them.
 
 # %%
-table = study.to_dataframe()
-print(
-    table[["number", "status", "temperature", "minutes", "program", "steam", "taste"]]
-    .tail(6)
-    .to_string(index=False)
-)
+for trial in study.trials[-4:]:
+    print(trial)
 
 study.close()
 folder.cleanup()

@@ -3,7 +3,8 @@
 #
 # Which model, and with which settings? Both questions are one search: the model is a parameter, and
 # the settings of each model exist only where that model is chosen. bbopt calls the function here,
-# several at a time, until a limit is reached. Needs `pip install 'bbopt[sklearn,plot]'`.
+# several at a time, until a limit is reached. Needs the extras `sklearn` and `plot`:
+# `pip install '.[sklearn,plot]'`.
 
 # %%
 import tempfile

@@ -82,8 +82,13 @@ class Trial:
 
     def __repr__(self) -> str:
         told = "".join(f", {name}={value:.6g}" for name, value in self.values.items())
+        sd = "".join(f", sd of {name}={value:.3g}" for name, value in self.observation.sd.items())
+        at = "" if self.at is None else f", run at={dict(self.at)}"
         error = f", error={self.error!r}" if self.error else ""
-        return f"Trial({self.number}, {self.status.name}{told}, params={dict(self.params)}{error})"
+        late = f", late={[dict(one.values) for one in self.late]}" if self.late else ""
+        return (
+            f"Trial({self.number}, {self.status.name}{told}{sd}, params={dict(self.params)}{at}{error}{late})"
+        )
 
     @property
     def values(self) -> Mapping[str, float]:

@@ -32,6 +32,7 @@ from bbopt.types import FloatArray, IntArray, Tag, is_whole
 
 _ACQUISITIONS = ("auto", "logei", "lognei")
 _DRAWS = 32
+_SLICE = 128
 _NOISY = 0.05
 """Learnt noise above this standard deviation, in units of the outcomes' spread, asks for LogNEI."""
 
@@ -130,7 +131,7 @@ class BayesianOptimization:
         tags: list[Tag] = []
         for k in range(request.n):
             # Pending and chosen points count as if their means were told: there, nothing is left to gain.
-            improvement = LogExpectedImprovement(model, _incumbent(model, outside, space))
+            improvement = LogExpectedImprovement(model, _incumbent(model, outside, space, request.fixed))
             acquisition: Acquisition = improvement if failures is None else Sum((improvement, failures))
             tag: Tag = {
                 "by": "LogNEI" if is_noisy else "LogEI",
@@ -219,16 +220,23 @@ def _outside(gp: GP, space: Space) -> IntArray:
     return np.flatnonzero(~is_there)
 
 
-def _incumbent(model: GP, outside: IntArray, space: Space) -> FloatArray:
-    """Return the lowest posterior mean at rows that lie in the space, one a draw, (s,).
+def _incumbent(model: GP, outside: IntArray, space: Space, fixed: FloatArray | None = None) -> FloatArray:
+    """Return the lowest posterior mean that a proposal can be compared with, one a draw, (s,).
 
-    A better value that lies outside would switch exploitation off: nothing inside promises to beat it.
+    Over the rows that lie in the space: a better value outside would switch exploitation off, since
+    nothing inside promises to beat it. With fixed values, for the same reason, over the rows and a sample
+    that have these.
     """
-    if not len(outside):
+    if fixed is None and not len(outside):
         return model.incumbent
-    fitted = np.delete(model.fitted, outside, axis=0)
-    if not len(fitted):
-        fitted, _ = model.posterior(space.sample(256, Key(0)))
+    rows = np.delete(np.arange(len(model.X)), outside)
+    if fixed is not None:
+        free = np.isnan(fixed)
+        rows = rows[np.all(free | (np.abs(model.X[rows] - fixed) < 1e-9), axis=1)]
+    fitted = model.fitted[rows]
+    if fixed is not None or not len(rows):
+        sampled, _ = model.posterior(space.sample(_SLICE, Key(0), fixed=fixed))
+        fitted = np.concatenate([fitted, sampled])
     return np.asarray(fitted.min(axis=0))
 
 

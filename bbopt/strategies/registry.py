@@ -37,7 +37,13 @@ def strategy_class(name: str) -> type[Any]:
 def make_strategy(strategy: "str | AnyStrategy") -> AnyStrategy:
     """Return a strategy from its name, or the object itself; raises SpaceError for anything else."""
     if isinstance(strategy, str):
-        made: AnyStrategy = strategy_class(strategy)()
+        made_of = strategy_class(strategy)
+        if needed := [entry.name for entry in fields(made_of) if entry.default is MISSING]:
+            raise SpaceError(
+                f"strategy {strategy!r} needs {', '.join(needed)}: give an object, "
+                f"{made_of.__name__}({', '.join(f'{name}=...' for name in needed)})"
+            )
+        made: AnyStrategy = made_of()
         return made
     lacking = [
         word for word in ("init", "ask", "tell", "supports", "batch_size") if not hasattr(strategy, word)

@@ -101,9 +101,15 @@ def check_header(
         for line in unified_diff(_text(recorded), _text(given), "recorded", "given now", lineterm="", n=1)
         if not line.startswith("@@")
     )
+    differing = [name for name in given if _text({name: recorded[name]}) != _text({name: given[name]})]
+    if "spec" in differing:
+        differing[differing.index("spec")] = "space or objectives"
+        advice = "Use another file, or reopen this one with Study.open(...)"
+    else:
+        advice = f"Leave {' and '.join(differing)} out to go on with what is recorded, or use another file"
     raise JournalError(
-        f"{where} holds another study. Nothing was changed. Use another file, or reopen this one with "
-        f"Study.open(...). The difference:\n{difference}"
+        f"{where} holds another study: it differs in {' and '.join(differing)}. Nothing was changed. "
+        f"{advice}. The difference:\n{difference}"
     )
 
 

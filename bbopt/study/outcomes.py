@@ -124,7 +124,7 @@ def _by_name(spec: Spec, value: Any, argument: str) -> Mapping[str, Any]:
         for name in value:
             if name not in names:
                 close = get_close_matches(str(name), names, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else ""
+                hint = f"; did you mean {close[0]!r}?" if close and len(names) > 1 else ""
                 raise DataError(
                     f"{argument} names {name!r}, which is no objective; there is {_names(spec)}{hint}"
                 )

@@ -67,6 +67,9 @@ class Prediction:
     mean: float
     sd: float
 
+    def __repr__(self) -> str:
+        return f"Prediction({self.mean:.6g} ± {self.sd:.2g})"
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
@@ -85,6 +88,10 @@ class Recommendation:
     mean: float | None
     sd: float | None
     rule: str
+
+    def __repr__(self) -> str:
+        model = "" if self.mean is None else f"mean={self.mean:.6g} ± {self.sd:.2g}, "
+        return f"Recommendation({model}params={dict(self.params)}, rule={self.rule!r})"
 
 
 def best(history: History, key: Key, by: str | None = None) -> Best:
@@ -123,9 +130,9 @@ def best(history: History, key: Key, by: str | None = None) -> Best:
             mean, sd = model.predict(history.X[rows])
             k = int(np.argmin(mean))
             told = float(mean[k] * history.spec.sign[0])
-            rule = f"best posterior mean among {len(rows)} evaluated trials"
+            rule = f"best posterior mean among {len(rows)} evaluated trials in the space"
             return Best(history.trial(int(rows[k])), rule, told, float(sd[k]))
-    rule = f"best value told among {len(rows)} complete trials"
+    rule = f"best value told among {len(rows)} complete trials in the space"
     return Best(history.trial(int(rows[np.argmin(y)])), rule)
 
 
@@ -154,10 +161,12 @@ def recommend(history: History, key: Key) -> Recommendation:
 
 
 def fit_model(history: History, key: Key) -> "GP":
-    """Fit the Gaussian process that answers questions; raises FitError where there is no data."""
+    """Fit the Gaussian process that answers questions; raises DataError where nothing is complete."""
     from bbopt.strategies.bayesian import fit_history
 
     _single(history.spec, "a prediction")
+    if not history.count(Status.COMPLETE):
+        raise DataError(_nothing_yet(history))
     return fit_history(history, key)
 
 
@@ -267,7 +276,7 @@ def _is_noisy(history: History, rows: Sequence[int] | Any) -> bool:
 def _nothing_yet(history: History) -> str:
     failed = history.count(Status.FAILED)
     outside = int(np.count_nonzero((history.status == Status.COMPLETE) & ~history.inside))
-    notes = [f"{len(history)} trials"]
+    notes = [f"{len(history)} trial{'' if len(history) == 1 else 's'}"]
     if failed:
         notes.append(f"{failed} failed")
     if outside:

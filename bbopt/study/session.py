@@ -69,9 +69,8 @@ class Session:
     def check_open(self) -> None:
         """Raise JournalError where the study was closed."""
         if self.is_closed:
-            raise JournalError(
-                f"the study in {self.journal.where} is closed: nothing was stored; open it again"
-            )
+            again = "" if self.journal.where == "memory" else "; reopen it with Study.open"
+            raise JournalError(f"the study in {self.journal.where} is closed: nothing was stored{again}")
 
     def write(self, event: Event) -> None:
         """Append an event, then fold it in."""

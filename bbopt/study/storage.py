@@ -37,6 +37,10 @@ def open_journal(storage: str | PathLike[str] | Journal | None, create: bool = T
                 f"storage must be None, a Journal or a path ending in {_FILES}, got {storage!r}"
             )
         return storage
+    if "://" in str(storage):
+        raise JournalError(
+            f"storage must be None, a Journal or a path ending in {_FILES}, got the URL {str(storage)!r}"
+        )
     path = Path(storage)
     ending = path.suffix.lower()
     if ending not in (".jsonl", ".db", ".sqlite", ".sqlite3"):

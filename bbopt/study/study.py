@@ -463,9 +463,10 @@ class Study:
         return len(self.trials)
 
     def __repr__(self) -> str:
-        done = self.history.count(Status.COMPLETE)
+        counts = [(self.history.count(status), status.name.lower()) for status in Status]
+        shown = "".join(f", {n} {name}" for n, name in counts if n or name == "complete")
         names = ", ".join(o.name for o in self.spec.objectives)
-        return f"<Study of {names}: {len(self.history)} trials, {done} complete, in {self.journal.where}>"
+        return f"<Study of {names}: {len(self.history)} trials{shown}, in {self.journal.where}>"
 
     def best(self, by: str | None = None) -> results.Best:
         """Return the best trial and the rule by which it was chosen; see :func:`bbopt.study.results.best`."""

@@ -9,6 +9,14 @@ Williams 2006, section 6.5).
 A first failure may well have nothing to do with the place: a typing mistake, a full disk. So the model is
 believed more with every failure: with f of them, what it says is mixed with a chance of 2^(-f²) that
 places do not matter. Without that a single mishap shuts off whatever lies on its side of the space.
+
+Many failures may have nothing to do with their places either: a machine that is preempted one time in
+five. The fit itself tells: it explains the labels by noise then, not by places. So the caution with which
+an acquisition treats the model shrinks with the share of the labels' variance that places explain. In a
+crash region that share stayed at 0.88 to 0.97; with failures at random it was mostly 0.2 to 0.5 from the
+fourth to sixth failure on. With both at once it lies between, and more runs fail in the region than
+without the random ones. Where no two runs are neighbours, as in a scattered design in six dimensions,
+short length-scales explain any labels, and random failures are not recognised.
 """
 
 from dataclasses import dataclass
@@ -28,13 +36,21 @@ left outside: at 30, a chance of one half must be outweighed by twenty nats. Mea
 regions of 15% of the domain, 80 evaluations: with 1 to 3 half as many again to three times as many runs
 fail, at equal best values."""
 
+TRUST = 4
+"""The power of the explained share of the labels' variance that CAUTION is multiplied by: what a region
+explains keeps 0.6 of it or more, random failures a hundredth to a tenth. Measured with 20% of the runs
+failing at random: Branin's worst regret of ten seeds 0.01 instead of 25, Hartmann-6's median 3e-6 instead
+of 0.07, both as if failures were ignored; with 30%, one of twenty runs on Branin still ended at 1.5. In
+the crash regions at most 9 of 80 runs are wasted, where a constant caution wastes at most 8; a power of 3
+costs more with random failures on Branin."""
+
 LABELS = Prior(noise_floor=0.1)
 """Label noise keeps the length-scales from collapsing where a success and a failure lie side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFeasibility:
-    """What the chance to finish at x is worth in an acquisition: log((1 - doubt) P^CAUTION + doubt).
+    """What the chance to finish at x is worth in an acquisition: log((1 - doubt) P^caution + doubt).
 
     Attributes
     ----------
@@ -67,6 +83,12 @@ class LogFeasibility:
         return cls(model, max(2.0 ** -(len(X_failed) ** 2), 1e-300))
 
     @property
+    def caution(self) -> float:
+        """The power of the probability: CAUTION, less what of the labels is noise."""
+        h = self.labels.hyperparameters
+        return float(CAUTION * (h.scale / (h.scale + h.noise)) ** TRUST)
+
+    @property
     def theta(self) -> list[float]:
         """Hyper-parameters for the next fit to start from."""
         return self.labels.theta
@@ -93,12 +115,12 @@ class LogFeasibility:
         z = (self._boundary - mean[:, 0]) / sd
         log_p = log_ndtr(z)
         value = self._mixed(log_p)
-        share = (1.0 - self.doubt) * np.exp(CAUTION * log_p - value)  # of the model in the mixture
-        slope = share * CAUTION * np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2.0))  # phi / Phi
+        share = (1.0 - self.doubt) * np.exp(self.caution * log_p - value)  # of the model in the mixture
+        slope = share * self.caution * np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2.0))  # phi / Phi
         return value, pull((-slope / sd)[:, None], -0.5 * slope * z / sd**2)
 
     def _mixed(self, log_p: FloatArray) -> FloatArray:
-        return np.asarray(np.logaddexp(np.log1p(-self.doubt) + CAUTION * log_p, np.log(self.doubt)))
+        return np.asarray(np.logaddexp(np.log1p(-self.doubt) + self.caution * log_p, np.log(self.doubt)))
 
     @property
     def _boundary(self) -> float:

@@ -103,7 +103,7 @@ def test_tuning_problems_travel():
 
 def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(MissingExtra, match=r"bbopt\[sklearn\]"):
+    with pytest.raises(MissingExtra, match=r"scikit-learn, which bbopt's extra \[sklearn\] brings"):
         tune("svm-digits")
 
 

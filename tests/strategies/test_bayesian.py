@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from bbopt import BayesianOptimization, Objective, Real, Space, Status, Study
+from bbopt import BayesianOptimization, Categorical, Objective, Real, Space, Status, Study
 from bbopt.rng import Key
 from bbopt.strategies import bayesian
 
@@ -179,3 +179,22 @@ def test_incumbents_of_a_space_alone():
     inside = np.delete(rows, [int(np.argmin(model.fitted))])
     expected = model.fitted[inside].min()
     assert bayesian._incumbent(model, np.array([np.argmin(model.fitted)]), SQUARE) == expected
+
+
+def test_with_fixed_values_the_best_that_they_allow_is_sought():
+    """Half of the space can never beat the other: within it, the search goes on all the same."""
+    space = Space([Categorical("half", ["good", "bad"]), Real("x", 0, 1), Real("y", 0, 1)])
+    study = Study(space, Objective("f", noise=0), strategy="bo", seed=0)
+
+    def f(params):
+        return bowl(params) + (5 if params["half"] == "bad" else 0)
+
+    for _ in range(14):
+        trial = study.ask()
+        study.tell(trial, f(trial.params))
+    found = []
+    for _ in range(8):
+        trial = study.ask(fixed={"half": "bad"})
+        found.append(f(trial.params) - 5)
+        study.tell(trial, found[-1] + 5)
+    assert min(found) < 1e-3

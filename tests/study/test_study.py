@@ -123,7 +123,7 @@ WRONG = [
     ([1.0], "one number"),
     ([1.0, 2.0], "one number"),
     ({}, "must hold an outcome"),
-    ({"los": 1.0}, "did you mean 'loss'"),
+    ({"los": 1.0}, "there is 'loss'"),
     ({"loss": "1"}, "must be a"),
     (1j, "must be a"),
     (10**400, "fits a float"),
@@ -618,7 +618,7 @@ def test_repr_says_what_it_is():
     study = line()
     study.tell(study.ask(), 1.0)
     study.ask()
-    assert repr(study) == "<Study of loss: 2 trials, 1 complete, in memory>"
+    assert repr(study) == "<Study of loss: 2 trials, 1 pending, 1 complete, in memory>"
     assert repr(study.trials) == "<2 trials>"
 
 

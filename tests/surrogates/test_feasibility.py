@@ -26,10 +26,11 @@ def test_one_failure_is_avoided():
     assert np.all(model.probability(X) > model.probability(failed))
 
 
-def test_gradient():
+@pytest.mark.parametrize("fails", [lambda X, rng: X[:, 0] > 0.7, lambda X, rng: rng.random(30) < 0.25])
+def test_gradient(fails):
     rng = np.random.default_rng(1)
     X = rng.random((30, 2))
-    bad = X[:, 0] > 0.7
+    bad = fails(X, rng)
     model = LogFeasibility.fit(box(2), X[~bad], X[bad])
     at = rng.random((6, 2))
     value, gradient = model.value_and_grad(at)
@@ -85,3 +86,25 @@ def test_a_model_is_believed_more_with_every_failure():
         assert model.value(at).min() >= -most - 1e-9
         assert model.value(failed).max() < -0.4 * min(most, 20)
     assert model.value(np.array([[0.2, 0.2]]))[0] > -0.5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_data_tell_a_region_from_mishaps(seed):
+    """A region is shut off and the rest left open; of failures at random an acquisition notices little."""
+    rng = np.random.default_rng(seed)
+    X, at = rng.random((60, 2)), rng.random((200, 2))
+    inside, outside = at[:, 0] > 0.9, at[:, 0] < 0.6
+    region, mishap = X[:, 0] > 0.8, rng.random(60) < 0.2
+
+    model = LogFeasibility.fit(box(2), X[~region], X[region])
+    assert np.median(model.value(at[inside])) < -10
+    assert np.median(model.value(at[outside])) > -0.1
+
+    anywhere = LogFeasibility.fit(box(2), X[~mishap], X[mishap])
+    assert anywhere.caution < 0.1 * model.caution
+    assert anywhere.value(at).min() > -1
+
+    failed = region | mishap
+    both = LogFeasibility.fit(box(2), X[~failed], X[failed])
+    assert both.caution < model.caution
+    assert np.median(both.value(at[inside])) < 2 * np.median(both.value(at[outside]))
