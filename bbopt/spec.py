@@ -27,7 +27,7 @@ class Objective:
         default) says unknown: the noise is learnt, and a point is repeated only when all others
         are used.
     reference : float or None
-        The worst value still of interest; used by multi-objective methods.
+        The worst value still of interest, for several objectives; recorded, no method looks at it yet.
 
     Raises
     ------

@@ -23,7 +23,7 @@ FEW = (*range(1, 10), 11, 12, 15, 16, 21, 27, 32, 48, 64, 128, 256)  # a model a
 
 def main(quick: bool) -> Table:
     """Go through sizes, shapes, strategies and modes."""
-    print("bo, which fits a model at every ask, takes a subset of the sizes\n")
+    print("bo, which auto takes too, fits a model at every ask: a subset of the sizes\n")
     table = Table("strategy", "mode      ", "sizes       ", "spaces", "asks", "seconds")
     for strategy in ("random", "sobol", "grid", "lhs", "cbo", "bo"):
         sizes: Sequence[int] = range(1, LARGEST + 1)

@@ -173,13 +173,13 @@ class History:
             tag = _part(tag, name)
         return tag
 
-    def latest(self, word: str) -> Any:
-        """Return ``word`` from the newest tag that holds it, None if no tag does; retries do not count."""
+    def latest(self, *words: str) -> Tag:
+        """Return the newest tag that holds one of the words, empty if none does; retries do not count."""
         for number in range(self._n - 1, -1, -1):
             tag = self.tag(number)
-            if word in tag and "retry_of" not in self._tags[number]:
-                return tag[word]
-        return None
+            if any(word in tag for word in words) and "retry_of" not in self._tags[number]:
+                return tag
+        return _EMPTY
 
     def scoped(self, name: str) -> "History":
         """Return a view on the same trials in which tags show only their part ``name``."""

@@ -1,4 +1,4 @@
-"""Search in the columns that have levels, without relaxing them: exhaustive sweeps, batched over starts."""
+"""Search in the columns that have levels, on their levels alone: sweeps, batched over starts."""
 
 import numpy as np
 

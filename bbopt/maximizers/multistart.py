@@ -1,7 +1,8 @@
 """Maximise an acquisition over a space: many raw points, a few good ones refined together.
 
-Continuous columns move by L-BFGS with the others held; columns with levels are swept exhaustively, in
-turn, until nothing changes. Small finite spaces are scored completely.
+Continuous columns move by L-BFGS with the others held; columns with levels are swept in turn, until
+nothing changes. Ordered columns with more levels than can all be tried move with the continuous ones
+first, are rounded, and only what is rounded is compared. Small finite spaces are scored completely.
 """
 
 from dataclasses import dataclass

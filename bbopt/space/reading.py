@@ -84,7 +84,8 @@ def space_from_dict(
     for key in data:
         if key not in ("parameters", "constraints"):
             raise SpaceError(f"a space has parameters and constraints, got {key!r} as well")
-    entries, rules = data["parameters"], data.get("constraints") or []
+    entries, rules = data["parameters"], data.get("constraints")
+    rules = [] if rules is None else rules
     for name, given in (("parameters", entries), ("constraints", rules)):
         if not isinstance(given, (list, tuple)):
             raise SpaceError(f"{name} of a space must be a list, got {given!r}")

@@ -188,11 +188,6 @@ class StepScale:
         for name, value in zip(names, derived, strict=True):
             object.__setattr__(self, name, value)
 
-    @property
-    def last(self) -> float:
-        """The last level."""
-        return self._line.high
-
     def is_level(self, value: float) -> bool:
         """Whether a value is one of the levels, up to rounding."""
         if self.top == 0:

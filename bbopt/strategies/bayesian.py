@@ -33,6 +33,8 @@ from bbopt.types import FloatArray, IntArray, Tag, is_whole
 _ACQUISITIONS = ("auto", "logei", "lognei")
 _DRAWS = 32
 _SLICE = 128
+_MOST_RESULTS = 3000
+"""For questions to a study; an ask is never refused, and takes what it takes."""
 _NOISY = 0.05
 """Learnt noise above this standard deviation, in units of the outcomes' spread, asks for LogNEI."""
 
@@ -60,7 +62,7 @@ class BayesianOptimization:
     n_initial: int | None = None
 
     def __post_init__(self) -> None:
-        if self.acquisition not in _ACQUISITIONS:
+        if not isinstance(self.acquisition, str) or self.acquisition not in _ACQUISITIONS:
             raise SpaceError(
                 f"BayesianOptimization: acquisition must be one of {', '.join(_ACQUISITIONS)}, "
                 f"got {self.acquisition!r}"
@@ -171,24 +173,32 @@ def _initial_size(space: Space) -> int:
     return max(5, ceil(float(space.active(points).sum(axis=1).mean())) + 1)
 
 
-def fit_history(history: History, rng: Key) -> GP:
-    """Fit the process that a study's questions (best, predict, recommend) are put to.
+def fit_history(history: History) -> GP:
+    """Fit the process that a study's questions (best, predict) are put to.
 
     Raises
     ------
     FitError
-        Where nothing is complete, or nothing can be fitted.
+        Where nothing is complete, there are too many results, or nothing can be fitted.
     """
-    data = history.dataset()
+    data = _few_enough(history.dataset())
     if not len(data.X):
         raise FitError("no trial is complete yet")
     with single_threaded():
         return _fit(data, history)
 
 
+def _few_enough(data: Dataset) -> Dataset:
+    if len(data.X) > _MOST_RESULTS:
+        raise FitError(
+            f"a Gaussian process on {len(data.X)} results would take too long; at most {_MOST_RESULTS}"
+        )
+    return data
+
+
 def best_of_model(history: History, rng: Key) -> tuple[FloatArray, GP]:
     """Return the feasible point (d,) with the lowest posterior mean, and the model; raises FitError."""
-    data = history.dataset()
+    data = _few_enough(history.dataset())
     if len(data.X) < 2:
         raise FitError("a model needs two results")
     with single_threaded():
@@ -203,14 +213,15 @@ def best_of_model(history: History, rng: Key) -> tuple[FloatArray, GP]:
 
 
 def _fit(data: Dataset, history: History) -> GP:
+    newest = history.latest("theta")
     return fit(
         history.spec.space,
         data.X,
         data.Y[:, 0],
         data.Yvar[:, 0],
         noise=history.spec.objectives[0].noise,
-        previous=history.latest("theta"),
-        previous_n=history.latest("fitted"),
+        previous=newest.get("theta"),
+        previous_n=newest.get("fitted"),
     )
 
 
@@ -252,7 +263,10 @@ def _feasibility(data: Dataset, history: History) -> LogFeasibility | None:
         return None
     try:
         return LogFeasibility.fit(
-            history.spec.space, data.X, data.X_failed, previous=history.latest("failure_theta")
+            history.spec.space,
+            data.X,
+            data.X_failed,
+            previous=history.latest("failure_theta").get("failure_theta"),
         )
     except FitError:
         return None

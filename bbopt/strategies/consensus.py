@@ -16,7 +16,7 @@ of N; the method then does not depend on the scale of f.
 """
 
 from dataclasses import dataclass
-from math import ceil, isfinite, sqrt
+from math import ceil, sqrt
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
-from bbopt.types import BoolArray, FloatArray, IntArray, Tag, is_whole
+from bbopt.types import BoolArray, FloatArray, IntArray, Tag, is_finite, is_whole
 
 _ALPHAS, _HALVINGS = np.logspace(-8, 12, 41), 13
 """Where alpha times the spread of f is looked for: to 0.02%, after halving the logarithm of an interval."""
@@ -108,8 +108,11 @@ class ConsensusBasedOptimization:
             n,
             "an integer of at least 2, or None",
         )
-        _check(isfinite(self.drift) and self.drift > 0, "drift", self.drift, "a positive number")
-        _check(isfinite(self.noise) and self.noise >= 0, "noise", self.noise, "a number of at least 0")
+        for name in ("drift", "noise", "dt", "share"):
+            value = getattr(self, name)
+            _check(is_finite(value), name, value, "a finite number")
+        _check(self.drift > 0, "drift", self.drift, "a positive number")
+        _check(self.noise >= 0, "noise", self.noise, "a number of at least 0")
         _check(
             0 < self.dt <= 1 and self.drift * self.dt <= 1, "dt", self.dt, "in (0, 1] with drift * dt <= 1"
         )

@@ -132,8 +132,7 @@ class Grid(_Stateless):
                 f"Grid: {total} cells are too many to visit (at most 2^53); lower levels=, or use 'sobol'"
             )
         # Asks with fixed values go through the grid of their own slice, from its start.
-        last = history.latest("cell") if request.fixed is None else None
-        start = 0 if last is None else int(last) + 1
+        start = history.latest("cell").get("cell", -1) + 1 if request.fixed is None else 0
         X: list[FloatArray] = []
         tags: list[Tag] = []
         seen: set[bytes] = set()
@@ -202,9 +201,9 @@ def _next_of_sequence(
     feasible points take over for good, tagged ``thin``.
     """
     space = history.spec.space
-    last = history.latest("index")
-    start = 0 if last is None else int(last) + 1
-    end = start if history.latest("thin") else start + _PATIENCE
+    newest = history.latest("index", "thin")
+    start = newest.get("index", -1) + 1
+    end = start if "thin" in newest else start + _PATIENCE
     rows: list[FloatArray] = []
     tags: list[Tag] = []
     step = request.n

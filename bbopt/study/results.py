@@ -94,18 +94,17 @@ class Recommendation:
         return f"Recommendation({model}params={dict(self.params)}, rule={self.rule!r})"
 
 
-def best(history: History, key: Key, by: str | None = None) -> Best:
+def best(history: History, by: str | None = None) -> Best:
     """Return the best trial among the complete ones that lie in the space.
 
     Parameters
     ----------
     history : History
-    key : Key
-        For the model's fit.
     by : {None, "observed", "model"}
         "observed": the best value told. "model": among the evaluated trials, the one with the best
         posterior mean. None: "model" where noise is known of (``noise`` declared above 0, an ``sd=``
-        told, or repeats that differ), else "observed".
+        told, or repeats that differ) and a model can be fitted, else "observed". Noise that an ask only
+        learnt is not enough: name it, or say "model".
 
     Raises
     ------
@@ -114,7 +113,7 @@ def best(history: History, key: Key, by: str | None = None) -> Best:
     UnsupportedError
         With several objectives, where no single trial is best.
     """
-    if by not in (None, "observed", "model"):
+    if not (by is None or (isinstance(by, str) and by in ("observed", "model"))):
         raise DataError(f"best: by must be 'observed', 'model' or None, got {by!r}")
     _single(history.spec, "best")
     rows = np.flatnonzero((history.status == Status.COMPLETE) & history.inside)
@@ -123,7 +122,7 @@ def best(history: History, key: Key, by: str | None = None) -> Best:
     y = history.Y[rows, 0]
     if by == "model" or (by is None and _is_noisy(history, rows)):
         try:
-            model = fit_model(history, key)
+            model = fit_model(history)
         except FitError:
             pass
         else:
@@ -150,7 +149,7 @@ def recommend(history: History, key: Key) -> Recommendation:
     """
     from bbopt.strategies.bayesian import best_of_model
 
-    found = best(history, key, by="observed")
+    found = best(history, by="observed")
     try:
         x, model = best_of_model(history, key)
     except FitError as error:
@@ -160,14 +159,24 @@ def recommend(history: History, key: Key) -> Recommendation:
     return Recommendation(params, prediction.mean, prediction.sd, "best posterior mean over the space")
 
 
-def fit_model(history: History, key: Key) -> "GP":
-    """Fit the Gaussian process that answers questions; raises DataError where nothing is complete."""
+def fit_model(history: History) -> "GP":
+    """Fit the Gaussian process that answers questions.
+
+    Raises
+    ------
+    DataError
+        Where nothing is complete.
+    FitError
+        Where there are too many results for a model, or nothing can be fitted.
+    UnsupportedError
+        With several objectives.
+    """
     from bbopt.strategies.bayesian import fit_history
 
     _single(history.spec, "a prediction")
     if not history.count(Status.COMPLETE):
         raise DataError(_nothing_yet(history))
-    return fit_history(history, key)
+    return fit_history(history)
 
 
 def predict(spec: Spec, model: "GP", X: FloatArray) -> list[Prediction]:

@@ -32,6 +32,8 @@ from bbopt.types import Params, is_finite, is_whole
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_AT_ONCE = 10**7
+
 
 class Study:
     """Ask what to try, tell what came out.
@@ -178,8 +180,8 @@ class Study:
         DataError
             For a malformed argument; nothing is asked then.
         """
-        if n is not None and not (is_whole(n) and n >= 1):
-            raise DataError(f"ask: n must be an integer of at least 1, got {n!r}")
+        if n is not None:
+            _check_n("ask", n)
         _check_worker("ask", worker)
         with self.journal.lock(), self._mutex:
             self._session.sync()
@@ -205,8 +207,7 @@ class Study:
         SpaceExhausted, DataError
             As :meth:`ask`.
         """
-        if not (is_whole(n) and n >= 1):
-            raise DataError(f"ask_block: n must be an integer of at least 1, got {n!r}")
+        _check_n("ask_block", n)
         _check_worker("ask_block", worker)
         with self.journal.lock(), self._mutex:
             self._session.sync()
@@ -472,9 +473,7 @@ class Study:
         """Return the best trial and the rule by which it was chosen; see :func:`bbopt.study.results.best`."""
         with self._mutex:
             self._session.sync()
-            found: results.Best = self._cached(
-                f"best {by}", lambda: results.best(self.history, self._session.key, by)
-            )
+            found: results.Best = self._cached(f"best {by}", lambda: results.best(self.history, by))
             return found
 
     def recommend(self) -> results.Recommendation:
@@ -491,10 +490,20 @@ class Study:
     @overload
     def predict(self, params: Sequence[Params]) -> list[results.Prediction]: ...
     def predict(self, params: Params | Sequence[Params]) -> results.Prediction | list[results.Prediction]:
-        """Return mean and sd of the objective at one point or several, from a Gaussian process."""
+        """Return mean and sd of the objective at one point or several, from a Gaussian process.
+
+        Raises
+        ------
+        DataError
+            For params that do not fit, or while nothing is complete.
+        FitError
+            With more than 3000 results.
+        UnsupportedError
+            With several objectives.
+        """
         with self._mutex:
             self._session.sync()
-            model = self._cached("model", lambda: results.fit_model(self.history, self._session.key))
+            model = self._cached("model", lambda: results.fit_model(self.history))
             if not isinstance(params, Iterable):
                 raise DataError(f"predict: params must be a mapping or several of them, got {params!r}")
             points = [params] if isinstance(params, Mapping) else list(params)
@@ -544,6 +553,11 @@ def _check_support(strategy: AnyStrategy, spec: Spec) -> None:
             f"{type(strategy).__name__} handles {most} objective{'s' if most > 1 else ''}, "
             f"this study has {len(spec.objectives)}"
         )
+
+
+def _check_n(call: str, n: Any) -> None:
+    if not (is_whole(n) and 1 <= n <= _MOST_AT_ONCE):
+        raise DataError(f"{call}: n must be an integer from 1 to {_MOST_AT_ONCE}, got {n!r}")
 
 
 def _check_worker(call: str, worker: Any) -> None:

@@ -18,7 +18,6 @@ import numpy as np
 from bbopt.data.history import Rows
 from bbopt.data.trial import Status
 from bbopt.errors import SpaceExhausted
-from bbopt.rng import Key
 from bbopt.space import Categorical, Constant, Integer, Ordinal, Real, Space
 from bbopt.spec import Objective
 from bbopt.strategies.gate import propose
@@ -26,8 +25,6 @@ from bbopt.strategies.registry import strategy_from_dict, strategy_to_dict
 from bbopt.strategies.strategy import AnyStrategy, Request
 from bbopt.study.journal import MemoryJournal
 from bbopt.study.study import Study
-
-_KEY = Key(3).child("contract")
 
 
 class StrategyContract:

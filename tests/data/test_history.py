@@ -58,7 +58,8 @@ def test_a_scope_shows_only_its_part_of_the_tags():
     history.append(np.zeros((3, 2)), tags=[{"first": {"index": 3}}, {"after": {"index": 7}}, {}])
     first, after = history.scoped("first"), history.scoped("after")
     assert [first.tag(k) for k in range(3)] == [{"index": 3}, {}, {}]
-    assert (first.latest("index"), after.latest("index"), history.latest("index")) == (3, 7, None)
+    assert first.latest("index")["index"] == first.latest("other", "index")["index"] == 3
+    assert (after.latest("index")["index"], history.latest("index")) == (7, {})
     assert first.rows([0, 1]).tags == [{"index": 3}, {}]
 
 

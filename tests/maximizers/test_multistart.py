@@ -91,6 +91,18 @@ def test_mixed_space_reaches_the_reference():
 
 
 def test_discrete_columns_are_searched_without_relaxation():
+    space = Space([Integer(f"k{j}", 1, 30) for j in range(4)])
+    target = space.encode({"k0": 7, "k1": 29, "k2": 15, "k3": 1})[0]
+
+    class Flat(Bowl):
+        def value_and_grad(self, X):
+            raise AssertionError("few levels need no gradient")
+
+    x = maximize(Flat(target), space, 1, none(4), None, Key(0))
+    np.testing.assert_array_equal(x[0], target)
+
+
+def test_columns_of_many_levels_end_on_their_levels():
     space = Space([Integer(f"k{j}", 1, 60) for j in range(4)])
     target = space.encode({"k0": 7, "k1": 59, "k2": 30, "k3": 1})[0]
     x = maximize(Bowl(target), space, 1, none(4), None, Key(0))

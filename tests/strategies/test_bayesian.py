@@ -5,7 +5,6 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from bbopt import BayesianOptimization, Categorical, Objective, Real, Space, Status, Study
-from bbopt.rng import Key
 from bbopt.strategies import bayesian
 
 SQUARE = Space([Real("x", 0, 1), Real("y", 0, 1)])
@@ -173,7 +172,7 @@ def _copy(study):
 
 def test_incumbents_of_a_space_alone():
     study = told(6)
-    model = bayesian.fit_history(study.history, Key(0))
+    model = bayesian.fit_history(study.history)
     rows = np.arange(len(model.X))
     np.testing.assert_array_equal(bayesian._incumbent(model, rows[:0], SQUARE), model.incumbent)
     inside = np.delete(rows, [int(np.argmin(model.fitted))])

@@ -111,7 +111,8 @@ def test_integers_and_noise_free_grids():
 
 
 @pytest.mark.parametrize(
-    "options", [{"n_particles": 1}, {"drift": 0}, {"noise": -1}, {"dt": 0}, {"dt": 2}, {"share": 0}]
+    "options",
+    [{"n_particles": 1}, {"drift": 0}, {"noise": -1}, {"dt": 0}, {"dt": 2}, {"share": 0}, {"drift": "a"}],
 )
 def test_malformed_settings(options):
     with pytest.raises(SpaceError, match=next(iter(options))):

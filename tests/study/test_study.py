@@ -82,7 +82,7 @@ def test_ask_n_gives_a_list():
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, "2", True])
 def test_ask_refuses_other_counts(n):
-    with pytest.raises(DataError, match=r"n must be an integer of at least 1"):
+    with pytest.raises(DataError, match=r"n must be an integer from 1 to 10000000"):
         line().ask(n)
 
 
