@@ -31,7 +31,7 @@ from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.types import BoolArray, FloatArray, IntArray, Tag, is_finite, is_whole
 
 _ALPHAS, _HALVINGS = np.logspace(-8, 12, 41), 13
-"""Where alpha times the spread of f is looked for: to 0.02%, after halving the logarithm of an interval."""
+"""Where alpha, in units of f, is looked for: to 0.02%, after halving the logarithm of an interval."""
 _NEVER = 2**62
 _COLLAPSED = 1e-5
 """Standard deviation of all columns, in the unit cube, below which a swarm has nothing left to find."""
@@ -239,10 +239,13 @@ def _weights(values: FloatArray, share: float) -> FloatArray:
     if not ok.any():
         return np.full(len(values), 1.0 / len(values))
     excess = np.where(ok, values / 2 - values[ok].min() / 2, np.inf)  # halves: the spread fits a float
-    spread = excess[ok].max()
-    if spread == 0:
+    ordered = np.sort(excess[ok])
+    if ordered[-1] == 0:
         return ok / np.count_nonzero(ok)
-    excess = excess / spread
+    # In units of the excess at that share of the ranks: outliers, however far, do not blur the rest.
+    unit = ordered[min(int(share * len(values)), len(ordered) - 1)] or ordered[ordered > 0][0]
+    with np.errstate(over="ignore"):
+        excess = np.minimum(excess / unit, 1e200)
     # The effective sample size falls with alpha: find the two grid points that it falls through, then halve.
     W = np.exp(-_ALPHAS[:, None] * excess)
     sizes = W.sum(axis=1) ** 2 / np.einsum("gn,gn->g", W, W)

@@ -21,6 +21,13 @@ def test_weights_have_the_effective_sample_size():
         )
 
 
+@pytest.mark.parametrize("spread", [1.0, 40.0, 300.0])
+def test_outliers_do_not_blur_the_rest(spread):
+    values = np.exp(spread * np.random.default_rng(2).normal(size=100).clip(-2, 2))
+    weights = _weights(values, 0.3)
+    assert 1 / np.sum(weights**2) == pytest.approx(30, rel=1e-3)
+
+
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12, 1e300])
 def test_weights_do_not_depend_on_the_scale_of_f(scale):
     values = np.random.default_rng(1).random(50)
