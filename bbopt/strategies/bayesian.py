@@ -121,7 +121,8 @@ class BayesianOptimization:
     ) -> Proposals:
         space, objective = history.spec.space, history.spec.objectives[0]
         gp = _fit(data, history)
-        starts, outside = _starts(gp, space), _outside(gp, space)
+        outside = _outside(gp, space)
+        starts = _starts(gp, outside)
         pending = np.vstack([data.X_pending, chosen])
         is_noisy = self._is_noisy(gp, data, objective.noise)
         model = (
@@ -207,7 +208,7 @@ def best_of_model(history: History, rng: Key) -> tuple[FloatArray, GP]:
         failures = _feasibility(data, history)
         if failures is not None:
             improvement = Sum((improvement, failures))
-        starts = _starts(gp, history.spec.space)
+        starts = _starts(gp, _outside(gp, history.spec.space))
         x = maximize(improvement, history.spec.space, 1, starts, None, rng.child("recommend", len(history)))
         return x[0], gp
 
@@ -251,9 +252,9 @@ def _incumbent(model: GP, outside: IntArray, space: Space, fixed: FloatArray | N
     return np.asarray(fitted.min(axis=0))
 
 
-def _starts(gp: GP, space: Space) -> FloatArray:
+def _starts(gp: GP, outside: IntArray) -> FloatArray:
     """Return the points of the space with the lowest posterior means, (<= 5, d), from which to search."""
-    inside = np.delete(np.arange(len(gp.X)), _outside(gp, space))
+    inside = np.delete(np.arange(len(gp.X)), outside)
     return gp.X[inside[np.argsort(gp.fitted[inside, 0], kind="stable")[:5]]]
 
 
