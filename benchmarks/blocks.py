@@ -14,10 +14,12 @@ import numpy as np
 
 import bbopt
 from bbopt import ConsensusBasedOptimization, Random, Real, Sobol
+from bbopt.strategies.auto import Auto
 
 COUNT = 100_000
 D = 6
 CASES = (
+    ("CBO, as minimize(budget=10**5) takes it", Auto(COUNT), None),
     ("CBO, default particles", ConsensusBasedOptimization(), None),
     ("CBO, 100 particles", ConsensusBasedOptimization(n_particles=100), None),
     ("CBO, 1000 particles", ConsensusBasedOptimization(n_particles=1000), None),

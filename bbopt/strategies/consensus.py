@@ -16,7 +16,7 @@ of N; the method then does not depend on the scale of f.
 """
 
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, exp, log, sqrt
 
 import numpy as np
 
@@ -30,11 +30,13 @@ from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.types import BoolArray, FloatArray, IntArray, Tag, is_finite, is_whole
 
-_ALPHAS, _HALVINGS = np.logspace(-8, 12, 41), 13
-"""Where alpha, in units of f, is looked for: to 0.02%, after halving the logarithm of an interval."""
+_GRID = np.linspace(-16.0, 26.0, 43)
+_FINE = np.linspace(-1.0, 1.0, 33)
+"""Where log alpha, in units of f, is looked for."""
 _NEVER = 2**62
 _COLLAPSED = 1e-5
-"""Standard deviation of all columns, in the unit cube, below which a swarm has nothing left to find."""
+"""Standard deviation of all columns about the consensus, in the unit cube, below which a swarm has
+nothing left to find."""
 
 
 @dataclass(slots=True)
@@ -209,12 +211,12 @@ class ConsensusBasedOptimization:
         best, best_value = state.best, state.best_value
         if values[leader] < best_value:
             best, best_value = X[leader].copy(), float(values[leader])
-        if X.std(axis=0).max(initial=0.0) < _COLLAPSED:
+        away = X - _weights(values, self.share) @ X
+        if np.einsum("nd,nd->d", away, away).max(initial=0.0) < n * _COLLAPSED**2:
             moved = sobol(0, n, d, rng.child("restart"))
             if best is not None:
                 moved[0] = best
         else:
-            away = X - _weights(values, self.share) @ X
             xi = rng.generator().standard_normal((n, d))
             moved = _reflect(X - self.drift * self.dt * away + self.noise * sqrt(self.dt) * away * xi)
         return Swarm(
@@ -246,20 +248,23 @@ def _weights(values: FloatArray, share: float) -> FloatArray:
     unit = ordered[min(int(share * len(values)), len(ordered) - 1)] or ordered[ordered > 0][0]
     with np.errstate(over="ignore"):
         excess = np.minimum(excess / unit, 1e200)
-    # The effective sample size falls with alpha: find the two grid points that it falls through, then halve.
-    W = np.exp(-_ALPHAS[:, None] * excess)
-    sizes = W.sum(axis=1) ** 2 / np.einsum("gn,gn->g", W, W)
-    k = min(max(int(np.count_nonzero(sizes > share * len(values))), 1), len(_ALPHAS) - 1)
-    low, high = _ALPHAS[k - 1], _ALPHAS[k]
-    for _ in range(_HALVINGS):
-        alpha = sqrt(low * high)
-        w = np.exp(-alpha * excess)
-        total = w.sum()
-        if total * total > share * len(values) * (w @ w):
-            low = alpha
-        else:
-            high = alpha
-    return np.asarray(w / total)
+    # The effective sample size falls with alpha: look at a grid, at a finer one between the two points
+    # that it falls through, and go straight between two of those.
+    wanted = log(share * len(values))
+    place = _between(_GRID, excess, wanted)
+    place = _between(place + _FINE, excess, wanted)
+    w = np.exp(-exp(place) * excess)
+    return np.asarray(w / w.sum())
+
+
+def _between(grid: FloatArray, excess: FloatArray, wanted: float) -> float:
+    """Return log alpha at which the logarithm of the effective sample size is as wanted, on a chord."""
+    W = np.exp(-np.exp(grid)[:, None] * excess)
+    sizes = np.log(W.sum(axis=1) ** 2 / np.einsum("gn,gn->g", W, W))
+    k = min(max(int(np.count_nonzero(sizes > wanted)), 1), len(grid) - 1)
+    drop = float(sizes[k - 1] - sizes[k])
+    share = min(max(float(sizes[k - 1] - wanted) / drop, 0.0), 1.0) if drop > 0 else 0.5
+    return float(grid[k - 1] + share * (grid[k] - grid[k - 1]))
 
 
 def _reflect(X: FloatArray) -> FloatArray:
