@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from math import isfinite
+from math import isfinite, isnan
 from numbers import Real
 from typing import Any
 
@@ -92,12 +92,20 @@ def read_block(spec: Spec, n: int, values: Any, sd: Any, cost: Any) -> Event:
     return event
 
 
-def read_cost(cost: Any) -> float:
-    """Return a cost as a float; raises DataError unless it is finite and at least 0."""
+def read_cost(cost: Any, failed: bool) -> Event:
+    """Return ``cost`` as a float, nothing where that of a failure is nan: unknown.
+
+    Raises
+    ------
+    DataError
+        For anything else that is not finite and at least 0.
+    """
     number = _number("cost", cost)
+    if failed and isnan(number):
+        return {}
     if not isfinite(number) or number < 0:
         raise DataError(f"cost must be a finite number of at least 0, got {cost!r}")
-    return number
+    return {"cost": number}
 
 
 def _array(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:

@@ -317,7 +317,7 @@ class Study:
                 )
             event: Event = {"kind": kind, "number": number, "error": read_text(error)}
             if cost is not None:
-                event["cost"] = read_cost(cost)
+                event |= read_cost(cost, failed=kind == "fail")
             is_lost = number in self._session.record.lost
             if now.status != (Status.FAILED if kind == "fail" else Status.ABANDONED) or is_lost:
                 self._session.write(event)
@@ -394,8 +394,8 @@ class Study:
         self, kind: str, number: int, value: Any, sd: Any, cost: float | None, at: Params | None
     ) -> Event:
         event: Event = {"kind": kind, "number": number, **read_outcome(self.spec, value, sd)}
-        if cost is not None and not ("error" in event and cost != cost):  # a failure may cost nan: unknown
-            event["cost"] = read_cost(cost)
+        if cost is not None:
+            event |= read_cost(cost, failed="error" in event)
         if at is not None:
             event["at"], event["inside"] = read_place(self.spec, at)
         return event

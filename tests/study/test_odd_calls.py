@@ -2,6 +2,7 @@
 
 import math
 import time
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
@@ -206,6 +207,9 @@ def test_what_was_measured_of_a_failure_is_kept():
     study.tell_block(block, [[1.0, 2.0], [3.0, np.inf]], sd=[[0.1, 0.2], [0.3, np.nan]], cost=[1, np.nan])
     assert study.trials[2].values == {"a": 3.0}
     assert study.trials[2].observation.cost is None
+    assert study.fail(study.ask(), cost=math.nan).observation.cost is None
+    with pytest.raises(DataError, match="cost must be a number that fits a float"):
+        study.tell(study.ask(), {"a": math.nan, "b": 1.0}, cost=Decimal("sNaN"))
 
 
 # -- leases --------------------------------------------------------------------------------------------
