@@ -130,8 +130,10 @@ class Session:
             self._corrections = record.corrections
         new = record.finished[self._n_folded :]
         if new:
+            # Meanwhile there is no state: Ctrl-C may leave it half updated.
+            n_folded, self._n_folded = self._n_folded, None
             self._state = self.strategy.tell(self._state, self.history.rows(new), self.key)
-            self._n_folded += len(new)
+            self._n_folded = n_folded + len(new)
         return self._state
 
     def _propose(self, request: Request) -> Proposals:

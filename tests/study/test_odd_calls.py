@@ -94,6 +94,28 @@ def test_an_interrupt_amid_a_fold_leaves_the_study_whole(storage, monkeypatch, c
     assert study.trials[-1].value == 3.0
 
 
+def test_an_interrupt_amid_a_strategys_tell_leaves_its_state_whole(monkeypatch):
+    study = line(strategy=ConsensusBasedOptimization(n_particles=3))
+    for k, trial in enumerate(study.ask(3)):
+        study.tell(trial, float(k))
+    real = ConsensusBasedOptimization.tell
+
+    def interrupted(*arguments):
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsensusBasedOptimization, "tell", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            study.ask()
+    assert [t.params for t in study.ask(3)] == [t.params for t in Study.open(study.journal).trials[3:]]
+    assert study._session.state().generation == 1
+    undisturbed = line(strategy=ConsensusBasedOptimization(n_particles=3))
+    for k, trial in enumerate(undisturbed.ask(3)):
+        undisturbed.tell(trial, float(k))
+    assert [t.params for t in undisturbed.ask(3)] == [t.params for t in study.trials[3:]]
+
+
 # -- blocks and where they really ran ------------------------------------------------------------------
 
 
