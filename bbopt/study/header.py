@@ -14,8 +14,8 @@ from bbopt.strategies.registry import strategy_from_dict, strategy_to_dict
 from bbopt.strategies.strategy import AnyStrategy
 from bbopt.study.journal import Event
 
-FORMAT = 1
-"""Version of the events written; a journal of a newer format is refused."""
+FORMAT = 2
+"""Version of the events written. A newer one is refused; so is 1, which no released version wrote."""
 
 
 def header_event(spec: Spec, strategy: AnyStrategy, seed: int, lease: float | None) -> Event:
@@ -81,10 +81,11 @@ def check_header(
     """
     if header.get("kind") != "study":
         raise JournalError(f"{where} does not begin with a study: it is damaged, or something else wrote it")
-    if header["format"] > FORMAT:
+    if header["format"] != FORMAT:
+        advice = "upgrade bbopt" if header["format"] > FORMAT else "open it with the version that wrote it"
         raise JournalError(
             f"{where} was written by bbopt {header['bbopt']} in format {header['format']}; "
-            f"this one reads up to format {FORMAT}: upgrade bbopt"
+            f"this one reads format {FORMAT}: {advice}"
         )
     given: dict[str, Any] = {"spec": spec.to_dict()}
     if strategy is not None:

@@ -28,6 +28,7 @@ from bbopt import (
     UnsupportedError,
 )
 from bbopt.strategies.strategy import Proposals
+from bbopt.study.journal import MemoryJournal
 
 LINE = [Real("x", 0, 1)]
 
@@ -424,3 +425,13 @@ def test_predict_says_what_it_needs():
     study.tell(study.ask(), 1.0)
     with pytest.raises(DataError, match="predict: params must be a mapping or several of them, got 3"):
         study.predict(3)
+
+
+@pytest.mark.parametrize(("version", "advice"), [(1, "open it with the version"), (99, "upgrade bbopt")])
+def test_a_journal_of_another_format_is_refused(version, advice):
+    header = {**next(iter(line().journal.read(0))), "format": version}
+    journal = MemoryJournal()
+    journal.append([header])
+    for call in (lambda: Study.open(journal), lambda: line(journal)):
+        with pytest.raises(JournalError, match=advice):
+            call()
