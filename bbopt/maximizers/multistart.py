@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition
+from bbopt.data.history import keys
 from bbopt.errors import SpaceExhausted
 from bbopt.lbfgs import minimize_batch
 from bbopt.maximizers.candidates import candidates, spread_out
@@ -79,7 +80,7 @@ def maximize(
     chosen = spread_out(X, values, acquisition.scale, restarts)
     if exclude is not None and (space.n_levels > 0).all():
         # Among levels, the acquisition is often largest at points that were asked: look past them.
-        acquisition = _Unseen(acquisition, frozenset(_keys(exclude)))
+        acquisition = _Unseen(acquisition, frozenset(keys(exclude)))
         values = score(acquisition, space, X)
     refined, refined_values = refine(acquisition, space, X[chosen], values[chosen], fixed, X[chosen], rng)
     pool, pool_values = np.concatenate([refined, X]), np.concatenate([refined_values, values])
@@ -98,7 +99,7 @@ class _Unseen:
         return self.acquisition.scale
 
     def value(self, X: FloatArray) -> FloatArray:
-        is_seen = np.array([key in self.seen for key in _keys(X)], np.bool_)
+        is_seen = np.array([key in self.seen for key in keys(X)], np.bool_)
         return np.where(is_seen, -np.inf, self.acquisition.value(X))
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -191,18 +192,14 @@ def _back_to_feasible(space: Space, inside: FloatArray, moved: FloatArray) -> Fl
     return moved
 
 
-def _keys(X: FloatArray) -> list[bytes]:
-    return [row.tobytes() for row in np.ascontiguousarray(X) + 0.0]
-
-
 def _best_distinct(X: FloatArray, values: FloatArray, n: int, exclude: FloatArray | None) -> FloatArray:
     """Return the n best rows that differ from each other and from the excluded ones."""
-    seen = set() if exclude is None else set(_keys(exclude))
-    rows, keys = [], _keys(X)
+    seen = set() if exclude is None else set(keys(exclude))
+    rows, names = [], keys(X)
     for i in np.argsort(-values, kind="stable"):
         if values[i] == -np.inf:
             break
-        key = keys[i]
+        key = names[i]
         if key not in seen:
             seen.add(key)
             rows.append(i)

@@ -33,6 +33,7 @@ from bbopt.types import FloatArray, IntArray, Tag, is_whole
 _ACQUISITIONS = ("auto", "logei", "lognei")
 _DRAWS = 32
 _SLICE = 128
+"""Points at which the model is asked what fixed values allow."""
 _MOST_RESULTS = 3000
 """For questions to a study; an ask is never refused, and takes what it takes."""
 _NOISY = 0.05
