@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bbopt.errors import DataError, SpaceError
 from bbopt.space.scales import clipped
 from bbopt.space.values import ValueKey, did_you_mean, is_json, is_number, listed, plain, same_key
-from bbopt.types import FloatArray, Value
+from bbopt.types import FloatArray, Value, is_finite
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -201,6 +201,28 @@ class _Listed(Parameter):
         return all(is_number(choice) for choice in self.choices)
 
 
+def _read_descriptors(parameter: "Categorical") -> dict[str, tuple[float, ...]] | None:
+    """Return descriptors as plain numbers; None where there are none."""
+    title, given = parameter._title, parameter.descriptors
+    if not given and (given is None or isinstance(given, Mapping)):
+        return None
+    example = f"a mapping of names to {parameter.n_levels} numbers each, one a choice"
+    if not isinstance(given, Mapping):
+        raise SpaceError(f"{title}: descriptors must be {example}, got {given!r}")
+    read: dict[str, tuple[float, ...]] = {}
+    for name, values in given.items():
+        listed_values = [plain(v) for v in values] if isinstance(values, (list, tuple, np.ndarray)) else []
+        if len(listed_values) != parameter.n_levels or not all(is_finite(v) for v in listed_values):
+            raise SpaceError(f"{title}: descriptors must be {example}, all finite; got {name!r}: {values!r}")
+        read[str(name)] = tuple(np.array(listed_values, np.float64).tolist())
+    rows = list(zip(*read.values(), strict=True))
+    for i, row in enumerate(rows):
+        if row in rows[:i]:
+            twins = f"{parameter.choices[rows.index(row)]!r} and {parameter.choices[i]!r}"
+            raise SpaceError(f"{title}: descriptors must tell all choices apart, but {twins} have the same")
+    return read
+
+
 def _read_choices(parameter: "_Listed") -> tuple[Value, ...]:
     title, given = parameter._title, parameter.choices
     if not isinstance(given, (list, tuple, range, np.ndarray)):
@@ -244,14 +266,25 @@ class Categorical(_Listed):
         constant.
     when : mapping, optional
         See :class:`Parameter`.
+    descriptors : mapping of str to sequence of float, optional
+        What is known of the choices in numbers, one a choice: ``{"polarity": [10.2, 5.1], "mass": [18, 46]}``
+        for two solvents. Models then take choices with near descriptors for alike, instead of all for
+        equally different.
 
     Raises
     ------
     SpaceError
-        For no choices, repeated ones, and values that JSON does not know.
+        For no choices, repeated ones, values that JSON does not know, and descriptors that are not one
+        finite number a choice or do not tell all choices apart.
     """
 
     kind: ClassVar[str] = "categorical"
+
+    descriptors: Mapping[str, Sequence[float]] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _Listed.__post_init__(self)
+        self._set(descriptors=_read_descriptors(self))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -25,8 +25,9 @@ import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
 from bbopt.space import Space
-from bbopt.surrogates.fit import Prior, fit
+from bbopt.surrogates.fit import fit
 from bbopt.surrogates.gp import GP
+from bbopt.surrogates.likelihood import Prior
 from bbopt.types import FloatArray
 
 CAUTION = 30.0
@@ -101,23 +102,23 @@ class LogFeasibility:
     def probability(self, X: FloatArray) -> FloatArray:
         """Return the probability of success (b,) if places matter."""
         mean, variance = self.labels.posterior(X)
-        return np.asarray(ndtr((self._boundary - mean[:, 0]) / np.sqrt(variance + self._slack)))
+        return np.asarray(ndtr((self._boundary - mean[:, 0]) / np.sqrt(variance[:, 0] + self._slack)))
 
     def value(self, X: FloatArray) -> FloatArray:
         """Return what to add to a log acquisition (b,), at most 0."""
         mean, variance = self.labels.posterior(X)
-        return self._mixed(log_ndtr((self._boundary - mean[:, 0]) / np.sqrt(variance + self._slack)))
+        return self._mixed(log_ndtr((self._boundary - mean[:, 0]) / np.sqrt(variance[:, 0] + self._slack)))
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what to add to a log acquisition (b,) and its gradient (b, d)."""
         mean, variance, pull = self.labels.posterior_vjp(X)
-        sd = np.sqrt(variance + self._slack)
+        sd = np.sqrt(variance[:, 0] + self._slack)
         z = (self._boundary - mean[:, 0]) / sd
         log_p = log_ndtr(z)
         value = self._mixed(log_p)
         share = (1.0 - self.doubt) * np.exp(self.caution * log_p - value)  # of the model in the mixture
         slope = share * self.caution * np.sqrt(2 / np.pi) / erfcx(-z / np.sqrt(2.0))  # phi / Phi
-        return value, pull((-slope / sd)[:, None], -0.5 * slope * z / sd**2)
+        return value, pull((-slope / sd)[:, None], (-0.5 * slope * z / sd**2)[:, None])
 
     def _mixed(self, log_p: FloatArray) -> FloatArray:
         return np.asarray(np.logaddexp(np.log1p(-self.doubt) + self.caution * log_p, np.log(self.doubt)))

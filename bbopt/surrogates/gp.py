@@ -1,7 +1,7 @@
 """Exact Gaussian process regression with everything that an acquisition asks for cached.
 
     f ~ GP(m, s k),  y_i = f(x_i) + e_i,  e_i ~ N(0, v_i),  K = s k(X, X) + diag(v) = L Lᵀ
-    mean(x) = m + s k(x, X) a,  a = K⁻¹ (y - m),   variance(x) = s - |L⁻¹ s k(X, x)|²
+    mean(x) = m + s k(x, X) a,  a = K⁻¹ (y - m),   variance(x) = s k(x, x) - |L⁻¹ s k(X, x)|²
 
 L⁻¹ is kept, so a posterior of b points is two matrix products. K⁻¹ is not: the variance as a
 difference of norms keeps its digits near the data.
@@ -10,34 +10,40 @@ Rasmussen and Williams 2006, chapter 2.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
 
-from bbopt.errors import FitError
-from bbopt.surrogates import kernels
-from bbopt.surrogates.kernels import Features
+from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.factor import factorize
+from bbopt.surrogates.kernels.kernel import Pool
 from bbopt.surrogates.surrogate import Pullback
 from bbopt.surrogates.transforms import Standardizer
 from bbopt.types import FloatArray
 
-JITTERS = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)
-"""Added to the diagonal, relative to the output scale, until the factorisation succeeds."""
 TINY_VARIANCE = 1e-12
 """Posterior variances are at least this, relative to the output scale."""
+_NUGGET = 1e-8
+"""The least noise variance of what is conditioned on, relative to the output scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """What a fit finds: length-scales (d,) in the unit cube, output scale, noise variance."""
+    """What a fit finds: theta (p,) of the covariance, output scale, noise variance; model units."""
 
-    lengthscale: FloatArray
+    theta: FloatArray
     scale: float
     noise: float
 
     def to_list(self) -> list[float]:
-        """Return their logarithms as plain numbers: d length-scales, output scale, noise."""
-        return [*np.log(self.lengthscale).tolist(), float(np.log(self.scale)), float(np.log(self.noise))]
+        """Return their logarithms as plain numbers: theta, output scale, noise."""
+        return [*self.theta.tolist(), float(np.log(self.scale)), float(np.log(self.noise))]
+
+    @classmethod
+    def from_list(cls, logs: "list[float] | FloatArray") -> "Hyperparameters":
+        """Rebuild them from :meth:`to_list`."""
+        array = np.asarray(logs, dtype=np.float64)
+        return cls(array[:-2].copy(), float(np.exp(array[-2])), float(np.exp(array[-1])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,13 @@ class GP:
 
     Attributes
     ----------
-    features : Features
-        From encoded points to what the kernel sees.
+    covariance : Covariance
+        k, up to its hyper-parameters.
     hyperparameters : Hyperparameters
     X : array (n, d)
         Distinct points.
-    data : array (n, p + 2)
-        Their scaled features, widened for distances.
+    placed : kernels.kernel.Placed
+        The same as the kernel sees them.
     noise : array (n,)
         Noise variance of each observation, v.
     mean : float
@@ -66,10 +72,10 @@ class GP:
         From model units to outcomes.
     """
 
-    features: Features
+    covariance: Covariance
     hyperparameters: Hyperparameters
     X: FloatArray
-    data: FloatArray
+    placed: Any
     noise: FloatArray
     mean: float
     L_inverse: FloatArray
@@ -80,7 +86,7 @@ class GP:
     @classmethod
     def build(
         cls,
-        features: Features,
+        covariance: Covariance,
         hyperparameters: Hyperparameters,
         X: FloatArray,
         y: FloatArray,
@@ -96,32 +102,27 @@ class GP:
         FitError
             When no jitter makes the covariance positive definite.
         """
-        data = kernels.data(_scaled(features, hyperparameters, X))
-        K = _covariance(data)
-        K *= hyperparameters.scale
-        L_inverse, noise = factorize(K, noise, hyperparameters.scale)
+        placed, _ = covariance.place_points(hyperparameters.theta, X)
+        L_inverse, noise = factorize(gram(placed, hyperparameters.scale), noise, hyperparameters.scale)
         ones = L_inverse.sum(axis=1)  # L⁻¹ 1
         white = L_inverse @ y
         mean = float(ones @ white / (ones @ ones))
         a = (white - mean * ones) @ L_inverse
         fitted = (y - noise * a)[:, None]
+        outcome = outcome or Standardizer()
         return cls(
-            features,
-            hyperparameters,
-            X,
-            data,
-            noise,
-            mean,
-            L_inverse,
-            a[:, None],
-            fitted,
-            outcome or Standardizer(),
+            covariance, hyperparameters, X, placed, noise, mean, L_inverse, a[:, None], fitted, outcome
         )
 
     @property
+    def is_smooth(self) -> bool:
+        """True: every kernel has gradients."""
+        return True
+
+    @property
     def scale(self) -> FloatArray:
-        """Length-scales, at most 1."""
-        return np.minimum(self.hyperparameters.lengthscale, 1.0)
+        """Lengths over which the process changes, at most 1, (d,)."""
+        return self.covariance.lengths(self.hyperparameters.theta)
 
     @property
     def incumbent(self) -> FloatArray:
@@ -130,56 +131,73 @@ class GP:
 
     @property
     def theta(self) -> list[float]:
-        """The hyper-parameters as plain numbers, for the next fit to start from."""
+        """The logarithms of all hyper-parameters as plain numbers, for the next fit to start from."""
         return self.hyperparameters.to_list()
 
     def posterior(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return means (b, s) and variances (b,) of the noise-free outcome in model units."""
+        """Return means (b, s) and variances (b, 1) of the noise-free outcome in model units."""
         s = self.hyperparameters.scale
-        k, _ = self._cross(kernels.query(_scaled(self.features, self.hyperparameters, X)))
+        at, _ = self._place(X)
+        k, _ = at.cross(self.placed)
         k *= s
         V = k @ self.L_inverse.T
-        variance = s - np.einsum("bn,bn->b", V, V)
-        return self.mean + k @ self.residual, np.maximum(variance, TINY_VARIANCE * s)
+        variance = s * at.diagonal()[0] - np.einsum("bn,bn->b", V, V)
+        return self.mean + k @ self.residual, np.maximum(variance, TINY_VARIANCE * s)[:, None]
 
     def posterior_vjp(self, X: FloatArray) -> tuple[FloatArray, FloatArray, Pullback]:
-        """Return means (b, s), variances (b,) and their pullback to points; see the protocol."""
+        """Return means (b, s), variances (b, 1) and their pullback to points; see the protocol."""
         s = self.hyperparameters.scale
-        Z = _scaled(self.features, self.hyperparameters, X)
-        k, slope = self._cross(kernels.query(Z))
+        at, to_X = self._place(X)
+        k, pull_cross = at.cross(self.placed)
+        prior, pull_prior = at.diagonal()
         k *= s
         V = k @ self.L_inverse.T
-        variance = s - np.einsum("bn,bn->b", V, V)
+        variance = (s * prior - np.einsum("bn,bn->b", V, V))[:, None]
         floor = TINY_VARIANCE * s
 
         def pull(d_mean: FloatArray, d_variance: FloatArray) -> FloatArray:
             d_variance = np.where(variance > floor, d_variance, 0.0)
             weights = d_mean @ self.residual.T
             V_back = V @ self.L_inverse
-            V_back *= 2.0 * d_variance[:, None]
+            V_back *= 2.0 * d_variance
             weights -= V_back
-            weights *= slope
-            # dk/dz = -(1/3) t (z - z_i): the column of ones in data gives the sum of the weights
-            pulled = weights @ self.data
-            p = Z.shape[1]
-            dZ = (pulled[:, :p] - pulled[:, p, None] * Z) * (s / 3)
-            return self.features.pull(dZ * self._inverse_lengths())
+            return np.asarray(to_X(s * (pull_cross(weights) + pull_prior(d_variance[:, 0]))))
 
         return self.mean + k @ self.residual, np.maximum(variance, floor), pull
 
     def joint(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return means (b, s) and the covariance (b, b) of the noise-free outcome."""
+        """Return means (t, q, s) and covariances (t, 1, q, q) of the noise-free outcome at X (t, q, d)."""
+        mean, covariance, _ = self.joint_vjp(X)
+        return mean, covariance
+
+    def joint_vjp(self, X: FloatArray) -> tuple[FloatArray, FloatArray, Pullback]:
+        """Return means (t, q, s), covariances (t, 1, q, q) and their pullback to points (t, q, d)."""
         s = self.hyperparameters.scale
-        Z = _scaled(self.features, self.hyperparameters, X)
-        k, _ = self._cross(kernels.query(Z))
+        t, q, d = X.shape
+        n = len(self.X)
+        at, to_X = self._place(X.reshape(t * q, d))
+        k, pull_cross = at.cross(self.placed)
         k *= s
-        V = k @ self.L_inverse.T
-        return self.mean + k @ self.residual, s * _covariance(kernels.data(Z)) - V @ V.T
+        V = (k @ self.L_inverse.T).reshape(t, q, n)
+        sets = [self._place(x)[0] for x in X]
+        within = [one.cross(one) for one in sets]
+        covariance = s * np.stack([kk for kk, _ in within]) - V @ V.transpose(0, 2, 1)
+        mean = (self.mean + k @ self.residual).reshape(t, q, -1)
+
+        def pull(d_mean: FloatArray, d_covariance: FloatArray) -> FloatArray:
+            G = d_covariance.sum(axis=1)
+            G = G + G.transpose(0, 2, 1)  # each entry depends on both of its points
+            weights = d_mean.reshape(t * q, -1) @ self.residual.T
+            weights -= ((G @ V) @ self.L_inverse).reshape(t * q, n)
+            inner = np.concatenate([back(g) for g, (_, back) in zip(G, within, strict=True)])
+            return np.asarray(to_X(s * (pull_cross(weights) + inner))).reshape(t, q, d)
+
+        return mean, covariance[:, None], pull
 
     def predict(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return means and standard deviations (b,) of the noise-free outcome in the outcome's units."""
         mean, variance = self.posterior(X)
-        sd = self.outcome.inverse_sd(mean[:, 0], np.sqrt(variance))
+        sd = self.outcome.inverse_sd(mean[:, 0], np.sqrt(variance[:, 0]))
         return self.outcome.inverse(mean[:, 0]), sd
 
     def fantasize(self, X: FloatArray) -> "GP":
@@ -192,17 +210,16 @@ class GP:
     def condition(self, X: FloatArray, Y: FloatArray, noise: float = 0.0) -> "GP":
         """Return a new process that has also seen Y (q, s), in model units, at X (q, d); O(n² q).
 
-        Hyper-parameters and constant mean stay. ``noise`` is the variance of Y.
+        Hyper-parameters and constant mean stay; the factor grows by q rows. ``noise`` is the variance
+        of Y.
         """
         s = self.hyperparameters.scale
         n, q = len(self.X), len(X)
-        Z = _scaled(self.features, self.hyperparameters, X)
-        k, _ = self._cross(kernels.query(Z))
-        k *= s
-        data = kernels.data(Z)
+        new, _ = self._place(X)
+        k = s * new.cross(self.placed)[0]
         B = k @ self.L_inverse.T
-        corner = s * _covariance(data) - B @ B.T
-        nugget = np.full(q, max(noise, 1e-8 * s))
+        corner = gram(new, s) - B @ B.T
+        nugget = np.full(q, max(noise, _NUGGET * s))
         corner_inverse, nugget = factorize(corner, nugget, s)
         L_inverse = np.zeros((n + q, n + q))
         L_inverse[:n, :n] = self.L_inverse
@@ -217,7 +234,7 @@ class GP:
         return replace(
             self,
             X=np.concatenate([self.X, X]),
-            data=np.concatenate([self.data, data]),
+            placed=self.placed.join(new),
             noise=variances,
             L_inverse=L_inverse,
             residual=residual,
@@ -233,71 +250,49 @@ class GP:
         """
         scale = self.hyperparameters.scale
         n = len(self.X)
-        X, data = self.X, self.data
+        X, placed = self.X, self.placed
         if X_pending is not None and len(X_pending):
             X = np.concatenate([X, X_pending])
-            data = np.concatenate(
-                [data, kernels.data(_scaled(self.features, self.hyperparameters, X_pending))]
-            )
-        K = scale * _covariance(data)
+            placed = placed.join(self._place(X_pending)[0])
+        K = gram(placed, scale)
         L_inverse, nugget = factorize(K, np.full(len(X), 1e-6 * scale), scale)
         z = generator.standard_normal((len(X), s))
         noise = np.sqrt(self.noise)[:, None] * generator.standard_normal((n, s))
         weights = L_inverse.T @ z
         prior = K @ weights
-        y = self.fitted[:, :1] + self.noise[:, None] * self.residual[:, :1]
-        gap = y - self.mean - prior[:n] - noise
+        gap = self.y[:, None] - self.mean - prior[:n] - noise
         weights[:n] += self.L_inverse.T @ (self.L_inverse @ gap)
         return replace(
             self,
             X=X,
-            data=data,
+            placed=placed,
             noise=nugget,
             L_inverse=L_inverse,
             residual=weights,
             fitted=self.mean + K @ weights,
         )
 
-    def _cross(self, wide: FloatArray) -> tuple[FloatArray, FloatArray]:
-        return kernels.matern52(wide @ self.data.T)
+    @property
+    def y(self) -> FloatArray:
+        """What was observed at X, in model units, (n,); of the first draw, where there are several."""
+        return np.asarray(self.fitted[:, 0] + self.noise * self.residual[:, 0])
 
-    def _inverse_lengths(self) -> FloatArray:
-        return np.asarray(np.sqrt(5.0) / self.hyperparameters.lengthscale[self.features.column])
+    def cross(self, X: FloatArray) -> tuple[FloatArray, Any]:
+        """Return prior covariances s k(x, X_i) (b, n) of points X (b, d) with the observed ones.
 
+        And the pullback of derivatives (b, n) to points (b, d).
+        """
+        s = self.hyperparameters.scale
+        at, to_X = self._place(X)
+        k, pull = at.cross(self.placed)
+        return s * k, lambda W: to_X(s * pull(W))
 
-def factorize(K: FloatArray, noise: FloatArray, scale: float) -> tuple[FloatArray, FloatArray]:
-    """Return L⁻¹ with L Lᵀ = K + diag(noise), and the noise with the jitter that was needed.
-
-    Raises
-    ------
-    FitError
-        When no jitter of the ladder makes the matrix positive definite.
-    """
-    diagonal = K.diagonal().copy()
-    for jitter in JITTERS:
-        widened = noise + jitter * scale
-        A = K.copy()
-        A.flat[:: len(A) + 1] = diagonal + widened
-        # A C-ordered symmetric matrix is its own transpose in LAPACK's order: no copy is made.
-        U, failed = lapack.dpotrf(A.T, lower=0, clean=1, overwrite_a=1)
-        if not failed:
-            U_inverse, failed = lapack.dtrtri(U, lower=0, overwrite_c=1)
-            if not failed and np.isfinite(U_inverse[-1, -1]):
-                return np.asarray(U_inverse.T), widened
-    raise FitError(
-        f"the covariance of {len(K)} points is not positive definite, even with {JITTERS[-1]:g} of the "
-        "output scale added to its diagonal; are there values that are not finite?"
-    )
+    def _place(self, X: FloatArray) -> tuple[Any, Any]:
+        return self.covariance.place_points(self.hyperparameters.theta, X)
 
 
-def _scaled(features: Features, hyperparameters: Hyperparameters, X: FloatArray) -> FloatArray:
-    inverse = np.sqrt(5.0) / hyperparameters.lengthscale
-    return np.asarray(features(X) * inverse[features.column])
-
-
-def _covariance(data: FloatArray) -> FloatArray:
-    """Return the kernel matrix (n, n) of widened features; exactly 1 on the diagonal."""
-    squared = kernels.query(data[:, :-2]) @ data.T
-    squared.flat[:: len(squared) + 1] = 0.0
-    k, _ = kernels.matern52(squared)
-    return k
+def gram(placed: Any, scale: float) -> FloatArray:
+    """Return s k of points with themselves, (n, n), both triangles."""
+    k, _ = placed.gram(Pool(len(placed)))
+    k *= scale
+    return np.asarray(np.tril(k) + np.tril(k, -1).T)

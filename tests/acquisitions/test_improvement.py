@@ -8,9 +8,9 @@ from bbopt.acquisitions.acquisition import Sum
 from bbopt.acquisitions.improvement import LogExpectedImprovement, log_h
 from bbopt.rng import Key
 from bbopt.space import Real, Space
+from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.fit import fit
 from bbopt.surrogates.gp import GP, Hyperparameters
-from bbopt.surrogates.kernels import Features
 
 
 def box(d):
@@ -66,7 +66,7 @@ def test_equals_expected_improvement():
     gp = fit(box(3), X, y)
     at = np.random.default_rng(1).random((7, 3))
     mean, variance = gp.posterior(at)
-    sd = np.sqrt(variance)
+    sd = np.sqrt(variance[:, 0])
     z = (gp.incumbent - mean[:, 0]) / sd
     expected = sd * (np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) + z * ndtr(z))
     np.testing.assert_allclose(
@@ -85,7 +85,7 @@ def test_equals_botorch():
     y = (y - y.mean()) / y.std()
     space, noise = box(3), 0.01
     ours = GP.build(
-        Features(space), Hyperparameters(np.array([0.4, 0.7, 1.3]), 1.7, noise), X, y, np.full(25, noise)
+        Covariance(space), Hyperparameters(np.log([0.4, 0.7, 1.3]), 1.7, noise), X, y, np.full(25, noise)
     )
     kernel = ScaleKernel(MaternKernel(nu=2.5, ard_num_dims=3)).double()
     model = SingleTaskGP(
@@ -130,8 +130,8 @@ def test_noisy_expected_improvement_is_the_average_over_noise_free_draws():
     at = np.random.default_rng(3).random((4, 2))
     model = gp.draws(4000, Key(1).generator())
     ours = np.exp(LogExpectedImprovement(model, model.incumbent).value(at))
-    mean, covariance = gp.joint(np.concatenate([gp.X, at]))
-    L = np.linalg.cholesky(covariance + 1e-9 * np.eye(12))
+    mean, covariance = (a[0] for a in gp.joint(np.concatenate([gp.X, at])[None]))
+    L = np.linalg.cholesky(covariance[0] + 1e-9 * np.eye(12))
     f = mean + L @ np.random.default_rng(4).standard_normal((12, 200_000))
     brute = np.maximum(f[:8].min(axis=0) - f[8:], 0).mean(axis=1)
     np.testing.assert_allclose(ours, brute, rtol=0.1, atol=2e-3)

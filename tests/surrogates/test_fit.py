@@ -6,8 +6,9 @@ import pytest
 from bbopt.errors import FitError
 from bbopt.lbfgs import minimize_batch
 from bbopt.space import Categorical, Integer, Real, Space
-from bbopt.surrogates.fit import LogPosterior, Prior, fit
-from bbopt.surrogates.kernels import Features
+from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.fit import fit, starts
+from bbopt.surrogates.likelihood import LogPosterior, Prior
 from bbopt.surrogates.transforms import Merged, merge, standardize
 
 
@@ -23,7 +24,7 @@ def log_posterior(X, y, space=None, variance=None, learns_noise=True):
     model_y, outcome = standardize(y)
     variance = np.full(len(y), np.nan) if variance is None else outcome.variance(variance, model_y)
     return LogPosterior(
-        Features(space or box(X.shape[1])), merge(X, model_y, variance), Prior(), learns_noise
+        Covariance(space or box(X.shape[1])), merge(X, model_y, variance), Prior(), learns_noise
     )
 
 
@@ -64,9 +65,9 @@ def test_merging_replicates_keeps_the_likelihood():
     X = rng.random((10, 2))[rng.integers(10, size=30)]
     y = bumpy(X) + 0.3 * rng.standard_normal(30)
     y = (y - y.mean()) / y.std()
-    features, unknown = Features(box(2)), np.full(30, np.nan)
-    merged = LogPosterior(features, merge(X, y, unknown), Prior(), True)
-    single = LogPosterior(features, Merged(X, y, unknown, np.ones(30), 0.0), Prior(), True)
+    covariance, unknown = Covariance(box(2)), np.full(30, np.nan)
+    merged = LogPosterior(covariance, merge(X, y, unknown), Prior(), True)
+    single = LogPosterior(covariance, Merged(X, y, unknown, np.ones(30), 0.0), Prior(), True)
     thetas = [np.array([-0.5, 0.3, 0.2, noise]) for noise in (-3.0, -1.0, 0.0)]
     values = np.array([[p(theta)[0] for theta in thetas] for p in (merged, single)])
     np.testing.assert_allclose(np.diff(values[0]), np.diff(values[1]), rtol=1e-8)
@@ -93,7 +94,7 @@ def test_reaches_the_best_of_many_starts():
         found = posterior(np.array(fit(box(X.shape[1]), X, y).theta))[0]
         lower, upper = posterior.bounds
         rng = np.random.default_rng(0)
-        starts = np.column_stack(
+        many = np.column_stack(
             [rng.uniform(-2, 2, (8, X.shape[1])), rng.uniform(-1, 1, 8), rng.uniform(-10, -1, 8)]
         )
 
@@ -101,7 +102,7 @@ def test_reaches_the_best_of_many_starts():
             pairs = [posterior(theta) for theta in thetas]
             return -np.array([p[0] for p in pairs]), -np.array([p[1] for p in pairs])
 
-        best = -minimize_batch(loss, starts, lower, upper)[1].min()
+        best = -minimize_batch(loss, many, lower, upper)[1].min()
         missed += best - found > 0.05
     assert missed <= 1
 
@@ -216,4 +217,4 @@ def test_nothing_to_fit_is_a_fit_error(y):
 def test_a_fresh_start_comes_with_every_tenth_observation_however_many_come_at_once(n, n_new, expected):
     X = np.linspace(0, 1, n)[:, None]
     posterior = log_posterior(X, X[:, 0])
-    assert len(posterior.starts([0.0, 0.0, -5.0], n_new)) == expected
+    assert len(starts(posterior, [0.0, 0.0, -5.0], n_new)) == expected

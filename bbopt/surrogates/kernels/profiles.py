@@ -1,0 +1,112 @@
+"""Stationary kernels as functions of one number, the squared distance; the same for NumPy and torch.
+
+A profile gives k(u) and its steepness t(u) = -2 dk/du, where u is ``factor`` times the squared scaled
+distance. With points scaled by sqrt(factor) / length, dk/dz = -t (z - z'), which has no singularity
+where dk/dr would have one.
+
+Rasmussen and Williams 2006, section 4.2.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from bbopt.arrays import namespace
+from bbopt.types import FloatArray
+
+_BLOCK = 16384
+"""Elements worked on at once: the few arrays of this size that a profile takes fit into a core's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A stationary kernel in one variable.
+
+    Attributes
+    ----------
+    name : str
+    factor : float
+        What squared distances, in length-scales, are multiplied by before they become u.
+    formula : callable
+        From u >= 0, of any shape, to k(u) and t(u) = -2 dk/du. A new kernel is a new formula.
+    freedom : float or None
+        The spectral density is Student's t with so many degrees of freedom (2 nu of a Matérn kernel;
+        inf: normal), in coordinates scaled by ``factor``; None: unknown, so that no random features and
+        sample paths can be drawn.
+    """
+
+    name: str
+    factor: float
+    formula: Callable[[Any], tuple[Any, Any]]
+    freedom: float | None = None
+
+
+def matern52(u: Any) -> tuple[Any, Any]:
+    """Matérn-5/2: k = (1 + r + r²/3) exp(-r), r = sqrt(u), u = 5 d²; t = (1 + r) exp(-r) / 3."""
+    xp = namespace(u)
+    r = xp.sqrt(u)
+    decay = xp.exp(-r)
+    near = (1.0 + r) * decay
+    return near + u * decay * (1 / 3), near * (1 / 3)
+
+
+def matern32(u: Any) -> tuple[Any, Any]:
+    """Matérn-3/2: k = (1 + r) exp(-r), r = sqrt(u), u = 3 d²; t = exp(-r)."""
+    xp = namespace(u)
+    r = xp.sqrt(u)
+    decay = xp.exp(-r)
+    return (1.0 + r) * decay, decay
+
+
+def matern12(u: Any) -> tuple[Any, Any]:
+    """Matérn-1/2, the exponential kernel: k = exp(-r), r = sqrt(u), u = d²; t = exp(-r) / r.
+
+    It has a kink at 0, where t is cut at 1e8: what it is multiplied by vanishes there.
+    """
+    xp = namespace(u)
+    r = xp.sqrt(u)
+    decay = xp.exp(-r)
+    return decay, decay / xp.clip(r, 1e-8, None)
+
+
+def rbf(u: Any) -> tuple[Any, Any]:
+    """Gaussian: k = exp(-u/2), u = d²; t = k."""
+    k = namespace(u).exp(u * -0.5)
+    return k, k
+
+
+MATERN52 = Profile("Matérn-5/2", 5.0, matern52, 5.0)
+MATERN32 = Profile("Matérn-3/2", 3.0, matern32, 3.0)
+MATERN12 = Profile("Matérn-1/2", 1.0, matern12, 1.0)
+RBF = Profile("RBF", 1.0, rbf, inf)
+
+
+def evaluate(
+    formula: Callable[[Any], tuple[Any, Any]], squared: FloatArray, slope: FloatArray, *, lower: bool = False
+) -> None:
+    """Turn u (a, b) into the kernel, in place, and put t into ``slope``.
+
+    The work is done in blocks of rows that stay in the cache; small negative u, from rounding, count
+    as 0. With ``lower``, for square matrices, only the lower triangle is computed; junk is left elsewhere.
+    """
+    for rows in row_blocks(squared, lower):
+        k = squared[rows]
+        k.clip(0.0, None, out=k)
+        k[...], slope[rows] = formula(k)
+
+
+def multiply_lower(left: FloatArray, right: FloatArray) -> None:
+    """Multiply the lower triangle of a square matrix by another's, elementwise and in place."""
+    for rows in row_blocks(left, lower=True):
+        block = left[rows]
+        block *= right[rows]
+
+
+def row_blocks(matrix: FloatArray, lower: bool) -> list[tuple[slice, slice]]:
+    """Return the blocks of rows that together hold the matrix, or (a little more than) its lower triangle."""
+    n, columns = matrix.shape
+    most = max(16, _BLOCK // max(columns, 1))
+    height = min(most, max(24, columns // 5)) if lower else most  # in a triangle: skip most of the rest
+    tops = range(0, n, height)
+    return [(slice(top, top + height), slice(0, top + height if lower else columns)) for top in tops]

@@ -1,0 +1,226 @@
+"""Every kernel against its textbook formula, GPyTorch, and differences of its own values."""
+
+import numpy as np
+import pytest
+
+from bbopt.errors import SpaceError
+from bbopt.space import Categorical, Integer, Ordinal, Real, Space
+from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.kernels import RBF, Linear, Matern, Periodic, Profile, RationalQuadratic, Stationary
+from bbopt.surrogates.kernels.features import Features
+from bbopt.surrogates.kernels.kernel import Pool
+
+BOX = Space([Real(name, 0, 1) for name in ("a", "b", "c")])
+MIXED = Space(
+    [
+        Real("a", 0, 1),
+        Categorical("kind", ["u", "v", "w"]),
+        Ordinal("size", ["s", "m", "l"]),
+        Integer("depth", 1, 40, when={"kind": ["u", "v"]}),
+        Categorical("sub", ["p", "q"], when={"kind": "u"}),
+    ]
+)
+KERNELS = {
+    "matern52": Matern(),
+    "matern32": Matern(1.5),
+    "matern12": Matern(0.5),
+    "rbf": RBF(),
+    "rational quadratic": RationalQuadratic(),
+    "periodic": Periodic(("a",)),
+    "periodic of known period": Periodic(("a",), period=0.3),
+    "linear": Linear(),
+    "sum": Matern() + Linear(("a",)) + Periodic(("a",)),
+    "product": RBF(("a",)) * Matern(1.5),
+    "product of sums": (RBF() + Linear()) * (Matern(0.5, ("a",)) + RationalQuadratic(("a",))),
+}
+
+
+def everything(space, kernel, is_warped=False, n=9, seed=0):
+    """A covariance, log hyper-parameters and points."""
+    covariance = Covariance(space, kernel, is_warped)
+    rng = np.random.default_rng(seed)
+    theta = covariance.hyperprior.mu + 0.5 * rng.standard_normal(len(covariance.hyperprior))
+    theta = np.clip(theta, covariance.hyperprior.lower, covariance.hyperprior.upper)
+    for i, name in enumerate(covariance.hyperprior.names):
+        if name.startswith("length"):
+            theta[i] = rng.uniform(-1.2, 0.3)
+    X = space.project(rng.random((n, space.d)))
+    return covariance, theta, X
+
+
+def gram(covariance, theta, X):
+    k, _ = covariance.place(theta, covariance.features(X))[0].gram(Pool(len(X)))
+    return np.tril(k) + np.tril(k, -1).T
+
+
+def dense(kernel, theta, X):
+    """Textbook formulas on BOX, point by point; returns the matrix and how much of theta was used."""
+    difference = X[:, None] - X[None]
+    d = X.shape[1]
+    match kernel:
+        case Stationary():
+            columns = [BOX.names.index(n) for n in kernel.columns or BOX.names]
+            r2 = ((difference[:, :, columns] / np.exp(theta[: len(columns)])) ** 2).sum(-1)
+            r = np.sqrt(r2)
+            formula = {
+                "Matérn-5/2": lambda: (1 + 5**0.5 * r + 5 / 3 * r2) * np.exp(-(5**0.5) * r),
+                "Matérn-3/2": lambda: (1 + 3**0.5 * r) * np.exp(-(3**0.5) * r),
+                "Matérn-1/2": lambda: np.exp(-r),
+                "RBF": lambda: np.exp(-r2 / 2),
+            }
+            return formula[kernel.profile.name]()
+        case RationalQuadratic():
+            r2 = ((difference / np.exp(theta[:d])) ** 2).sum(-1)
+            alpha = np.exp(theta[d])
+            return (1 + r2 / (2 * alpha)) ** -alpha
+        case Periodic():
+            period = kernel.period or np.exp(theta[1])
+            return np.exp(-2 * np.sin(np.pi * difference[:, :, 0] / period) ** 2 / np.exp(theta[0]) ** 2)
+        case Linear():
+            return (X - 0.5) * np.exp(theta) @ (X - 0.5).T
+    raise TypeError(kernel)
+
+
+@pytest.mark.parametrize(
+    "name", ["matern52", "matern32", "matern12", "rbf", "rational quadratic", "periodic", "linear"]
+)
+def test_gram_is_the_textbook_formula(name):
+    covariance, theta, X = everything(BOX, KERNELS[name])
+    np.testing.assert_allclose(gram(covariance, theta, X), dense(KERNELS[name], theta, X), atol=2e-8)
+
+
+def test_a_known_period_repeats():
+    covariance, theta, X = everything(BOX, KERNELS["periodic of known period"])
+    np.testing.assert_allclose(
+        gram(covariance, theta, X), dense(KERNELS["periodic of known period"], theta, X), atol=1e-12
+    )
+    shifted = X.copy()
+    shifted[:, 0] += 0.3
+    at, _ = covariance.place_points(theta, shifted)
+    np.testing.assert_allclose(at.cross(covariance.place_points(theta, X)[0])[0], gram(covariance, theta, X))
+
+
+def test_sums_and_products_are_sums_and_products():
+    parts = Matern(1.5), Linear()
+    X = np.random.default_rng(1).random((7, 3))
+    one, two = np.array([-0.5, 0.1, 0.2]), np.array([0.3, -0.2, 0.5])
+    K = [gram(Covariance(BOX, k), t, X) for k, t in zip(parts, (one, two), strict=True)]
+    whole = gram(Covariance(BOX, parts[0] + parts[1]), np.concatenate([one, two, [0.7]]), X)
+    np.testing.assert_allclose(whole, K[0] + np.exp(0.7) * K[1], atol=1e-12)
+    whole = gram(Covariance(BOX, parts[0] * parts[1]), np.concatenate([one, two]), X)
+    np.testing.assert_allclose(whole, K[0] * K[1], atol=1e-12)
+    assert (Matern() + Linear() + RBF()).parts == (Matern(), Linear(), RBF())
+
+
+@pytest.mark.parametrize("is_warped", [False, True], ids=["plain", "warped"])
+@pytest.mark.parametrize("space", [BOX, MIXED], ids=["box", "mixed"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_pullbacks_are_derivatives(name, space, is_warped):
+    covariance, theta, X = everything(space, KERNELS[name], is_warped)
+    rng = np.random.default_rng(2)
+    G = rng.standard_normal((len(X), len(X)))
+    G = G + G.T
+    h = 1e-6
+
+    placed, unwarp = covariance.place(theta, covariance.features(X))
+    _, pull = placed.gram(Pool(len(X)))
+    d_kernel, dF = pull(G.copy())
+    gradient = np.concatenate([d_kernel, unwarp(dF)[0]])
+    numeric = [
+        (np.sum(G * gram(covariance, theta + e, X)) - np.sum(G * gram(covariance, theta - e, X))) / (2 * h)
+        for e in np.eye(len(theta)) * h
+    ]
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-6 * max(1, np.abs(numeric).max()))
+
+    W, w = rng.standard_normal((4, len(X))), rng.standard_normal(4)
+    at = space.project(rng.uniform(0.1, 0.9, (4, space.d)))
+    data, _ = covariance.place_points(theta, X)
+
+    def values(points):
+        placed, _ = covariance.place_points(theta, points)
+        return (W * placed.cross(data)[0]).sum(axis=1) + w * placed.diagonal()[0]
+
+    placed, to_X = covariance.place_points(theta, at)
+    gradient = to_X(placed.cross(data)[1](W) + placed.diagonal()[1](w))
+    active = space.active(at)
+    for j in np.flatnonzero(~np.asarray(space.is_categorical)):
+        e = np.zeros(space.d)
+        e[j] = h
+        numeric = np.where(active[:, j], (values(at + e) - values(at - e)) / (2 * h), 0.0)
+        np.testing.assert_allclose(gradient[:, j], numeric, rtol=1e-6, atol=1e-6)
+    assert not gradient[:, np.asarray(space.is_categorical)].any()
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_positive_definite_and_joined_like_one(name):
+    covariance, theta, X = everything(MIXED, KERNELS[name], n=40)
+    K = gram(covariance, theta, X)
+    assert np.linalg.eigvalsh(K).min() > -1e-9 * np.abs(K).max()
+    first, second = (covariance.place_points(theta, part)[0] for part in (X[:25], X[25:]))
+    k, _ = first.join(second).gram(Pool(40))
+    np.testing.assert_allclose(np.tril(k), np.tril(K), atol=1e-12)
+    np.testing.assert_allclose(first.join(second).diagonal()[0], np.diag(K), atol=1e-12)
+
+
+def test_gram_equals_gpytorch():
+    torch = pytest.importorskip("torch")
+    gpytorch = pytest.importorskip("gpytorch")
+    lengths = np.array([0.3, 0.7, 1.1])
+    X = np.random.default_rng(3).random((12, 3))
+    peers = {
+        "matern52": gpytorch.kernels.MaternKernel(nu=2.5, ard_num_dims=3),
+        "matern32": gpytorch.kernels.MaternKernel(nu=1.5, ard_num_dims=3),
+        "rbf": gpytorch.kernels.RBFKernel(ard_num_dims=3),
+        "rational quadratic": gpytorch.kernels.RQKernel(ard_num_dims=3),
+    }
+    for name, peer in peers.items():
+        peer.double().lengthscale = torch.tensor(lengths)[None]
+        theta = np.log(lengths)
+        if name == "rational quadratic":
+            peer.alpha = torch.tensor(1.7, dtype=torch.double)
+            theta = np.append(theta, np.log(1.7))
+        with torch.no_grad():
+            theirs = peer(torch.tensor(X)).to_dense().numpy()
+        np.testing.assert_allclose(gram(Covariance(BOX, KERNELS[name]), theta, X), theirs, atol=1e-9)
+
+
+def test_a_new_stationary_kernel_is_a_formula():
+    def cauchy(u):
+        k = 1.0 / (1.0 + u)
+        return k, 2.0 * k * k
+
+    covariance, theta, X = everything(BOX, Stationary(Profile("Cauchy", 1.0, cauchy)))
+    r2 = (((X[:, None] - X[None]) / np.exp(theta)) ** 2).sum(-1)
+    np.testing.assert_allclose(gram(covariance, theta, X), 1 / (1 + r2), atol=1e-12)
+
+
+def test_descriptors_make_choices_alike():
+    numbers = {"polarity": [10.2, 9.8, 0.1], "mass": [18.0, 20.0, 86.0]}
+    space = Space([Categorical("solvent", ["water", "brine", "hexane"], descriptors=numbers)])
+    K = gram(Covariance(space), np.array([0.0]), space.enumerate())
+    assert K[0, 1] > 0.95 > 0.6 > K[0, 2]
+    F = Features(space)(space.enumerate())
+    squared = ((F[:, None] - F[None]) ** 2).sum(-1)
+    np.testing.assert_allclose(squared.sum() / 6, 1.0)  # on average as far apart as without
+
+
+def test_inactive_parameters_are_equally_far_from_all_active_values():
+    space = Space([Categorical("kind", ["u", "v"]), Real("x", 0, 1, when={"kind": "v"})])
+    features = Features(space)
+    absent = features(space.encode([{"kind": "u"}]))
+    present = features(space.encode([{"kind": "v", "x": x} for x in (0.0, 0.25, 0.5, 1.0)]))
+    squared = ((present - absent) ** 2).sum(axis=1)
+    np.testing.assert_allclose(squared, squared[0])
+    near = np.linalg.norm(present[1] - present[0])
+    assert near == pytest.approx(0.25, rel=0.01)  # along the arc, distances stay what they were
+
+
+def test_columns_and_arguments_are_checked():
+    with pytest.raises(SpaceError, match=r"nu must be 0\.5, 1\.5 or 2\.5, got 2"):
+        Matern(2)
+    with pytest.raises(SpaceError, match="got 'z'; there are a, b, c"):
+        Covariance(BOX, RBF(("z",))).hyperprior  # noqa: B018
+    with pytest.raises(SpaceError, match="without conditions, got kind, depth, sub"):
+        Covariance(MIXED, Periodic()).hyperprior  # noqa: B018
+    with pytest.raises(SpaceError, match=r"in \(0, 10\], got -1"):
+        Periodic(period=-1)
