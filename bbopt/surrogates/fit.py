@@ -14,7 +14,8 @@ from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
 from bbopt.surrogates.likelihood import LogPosterior, Prior
-from bbopt.surrogates.transforms import Standardizer, merge, standardize
+from bbopt.surrogates.merging import merge
+from bbopt.surrogates.outcomes import Outcome, learn
 from bbopt.types import FloatArray
 
 MOST_COLD, MOST_WARM = 100, 6
@@ -28,7 +29,7 @@ FRESH_START_EVERY = 10
 of a tenth of that number where it is larger."""
 
 COLD_STARTS = ((0.0, -11.5), (1.0, -11.5), (1.0, -3.0))
-"""Log output scale and log noise of the cold starts, beside the kernel's own (``kernel.starts``: smooth,
+"""Log output scale and log noise of the cold starts, beside the kernel's own (``Hyperprior.starts``: smooth,
 rough, noisy). Of all triples out of eight candidates these missed the best mode least: on 1 of 60 data
 sets; one start alone misses 6."""
 
@@ -38,40 +39,6 @@ under 0.03 nats from the optimum (its curvature grows with the data too), at hal
 tolerance of 0.03 takes."""
 
 _PRIOR = Prior()
-
-FEW = 200
-"""With fewer observations every fit goes on from the last one: it costs less than it may gain."""
-NEGLIGIBLE = 0.5
-"""Nats that hyper-parameters may lag behind, by what the last refit gained per observation."""
-MOST_SKIPPED = 0.05
-"""The share of new observations at which the hyper-parameters are fitted again in any case."""
-
-
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """What an earlier fit left for this one; plain numbers, kept in a trial's tag.
-
-    Attributes
-    ----------
-    theta : list of float
-        Its ``GP.theta``.
-    n : int
-        On how many observations it was made.
-    gain : float or None
-        Nats of log posterior per new observation that it gained over the one before; None: it was cold.
-    """
-
-    theta: list[float]
-    n: int
-    gain: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """A fitted process, and what to tell the next fit."""
-
-    gp: GP
-    previous: Previous
 
 
 def fit(
@@ -86,6 +53,7 @@ def fit(
     prior: Prior = _PRIOR,
     kernel: Kernel | None = None,
     is_warped: bool = False,
+    outcome: str = "tail",
 ) -> GP:
     """Fit a Gaussian process to one outcome: a pure function of its arguments.
 
@@ -101,7 +69,7 @@ def fit(
     noise : float or None
         Standard deviation of outcomes whose variance is not known: None learns it, 0 says exact.
     previous : list of float, optional
-        ``theta`` of an earlier fit, to start from.
+        ``GP.theta`` of an earlier fit of the same form, to start from.
     previous_n : int, optional
         On how many observations, of y, that one was made; default: one less than now.
     prior : Prior
@@ -109,74 +77,118 @@ def fit(
         Default: Matérn-5/2 on all columns.
     is_warped : bool
         Whether to learn a warping of the numeric columns, too.
+    outcome : str
+        The outcome transform; see :func:`bbopt.surrogates.outcomes.learn`.
 
     Raises
     ------
     FitError
         When there is nothing to fit, or no factorisation succeeds.
     """
-    posterior, outcome = log_posterior(
-        Covariance(space, kernel or Matern(), is_warped), X, y, variance, noise=noise, prior=prior
-    )
+    check(X, y)
+    z, learnt = learn(y, outcome)
+    covariance = Covariance(space, kernel or Matern(), is_warped)
+    posterior = log_posterior(covariance, X, z, learnt, variance, noise=noise, prior=prior)
     n_new = 1 if previous_n is None else max(len(y) - previous_n, 1)
-    hyperparameters = maximize(posterior, starts(posterior, previous, n_new), n_new)
-    return posterior.process(hyperparameters, outcome)
+    found = maximize(posterior, starts(posterior, previous, n_new), n_new)
+    return posterior.process(found.hyperparameters, learnt)
+
+
+def check(X: FloatArray, y: FloatArray) -> None:
+    """Raise FitError where there is nothing to fit to."""
+    if len(y) == 0 or not np.isfinite(y).all() or not np.isfinite(X).all():
+        raise FitError(f"a Gaussian process needs at least one finite observation, got {len(y)} with y = {y}")
 
 
 def log_posterior(
     covariance: Covariance,
     X: FloatArray,
-    y: FloatArray,
+    z: FloatArray,
+    outcome: Outcome,
     variance: FloatArray | None = None,
     *,
     noise: float | None = None,
     prior: Prior = _PRIOR,
-) -> tuple[LogPosterior, Standardizer]:
-    """Return the log posterior of a process on data as told, and the map from outcomes to model units.
+) -> LogPosterior:
+    """Return the log posterior of a process on outcomes z (n,) in model units.
 
-    Parameters as for :func:`fit`. Raises FitError when there is nothing to fit.
+    Other parameters as for :func:`fit`: variances and noise are in the outcome's units.
     """
-    if len(y) == 0 or not np.isfinite(y).all() or not np.isfinite(X).all():
-        raise FitError(f"a Gaussian process needs at least one finite observation, got {len(y)} with y = {y}")
-    model_y, outcome = standardize(y)
-    known = np.full(len(y), np.nan) if variance is None else variance
+    known = np.full(len(z), np.nan) if variance is None else variance
     if noise is not None and noise > 0:
         known = np.where(np.isnan(known), min(noise, 1e150) ** 2, known)  # a larger one, squared, is no float
-    merged = merge(X, model_y, outcome.variance(known, model_y))
-    return LogPosterior(covariance, merged, prior, learns_noise=noise is None), outcome
+    return LogPosterior(covariance, merge(X, z, outcome.variance(known, z)), prior, noise is None)
 
 
 def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1) -> FloatArray:
     """Return the points theta (k, p) from which to search.
 
     Cold: long length-scales with little noise, short ones with little, long ones with much. Warm: where
-    the previous fit, on n_new observations less, ended; and now and then one of the cold ones too,
-    whenever the number of observations passes a multiple of a period.
+    the previous fit, on n_new observations less, ended; and one of the cold ones too when a fresh start
+    is due.
     """
-    own = posterior.covariance.hyperprior.starts
-    cold = np.column_stack([own, COLD_STARTS])
+    cold = np.column_stack([posterior.covariance.hyperprior.starts, COLD_STARTS])
     if previous is None or len(previous) != cold.shape[1] or not np.isfinite(previous).all():
         return cold
-    n = posterior.n
-    period = max(FRESH_START_EVERY, n // FRESH_START_EVERY)
-    if n // period != (n - n_new) // period:
-        return np.array([previous, cold[n // period % len(cold)]])
+    if is_due(posterior.n, n_new):
+        return np.array([previous, cold[posterior.n // _period(posterior.n) % len(cold)]])
     return np.array([previous])
 
 
-def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Hyperparameters:
+def is_due(n: int, n_new: int) -> bool:
+    """Whether n observations, n_new of them new, pass a multiple of the period of fresh starts."""
+    return n // _period(n) != (n - n_new) // _period(n)
+
+
+def _period(n: int) -> int:
+    return max(FRESH_START_EVERY, n // FRESH_START_EVERY)
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum:
+    """Where a search for hyper-parameters ended.
+
+    Attributes
+    ----------
+    hyperparameters : Hyperparameters
+    value : float
+        Their log posterior density.
+    gain : float
+        By how much that exceeds the density at the first start.
+    has_converged : bool
+        Whether no search was cut short.
+    """
+
+    hyperparameters: Hyperparameters
+    value: float
+    gain: float
+    has_converged: bool
+
+
+def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Maximum:
     """Return the best of the local maxima of the log posterior reached from the starts (k, p).
 
     A warm start alone gets the more evaluations, the more observations are new.
+
+    Raises
+    ------
+    FitError
+        When no start has a finite density.
     """
     lower, upper = posterior.bounds
+    first: list[float] = []
+    rounds = 0
 
     def loss(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        nonlocal rounds
+        rounds += 1
         pairs = [posterior(z * unit) for z in Z]
+        first.append(pairs[0][0])
         return -np.array([p[0] for p in pairs]), -unit * np.array([p[1] for p in pairs])
 
     tolerance = min(max(GRADIENT_TOLERANCE * posterior.n, 0.1), 0.5)
     is_warm = len(starts) == 1
+    most = min(MOST_WARM + 2 * (n_new - 1), MOST_COLD) if is_warm else MOST_COLD
     unit = WARM_STEP if is_warm else 1.0  # L-BFGS begins with a step of length 1
     z, value = minimize_batch(
         loss,
@@ -185,10 +197,11 @@ def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Hyp
         upper / unit,
         gradient_tolerance=tolerance * unit,
         value_tolerance=VALUE_TOLERANCE,
-        max_rounds=min(MOST_WARM + 2 * (n_new - 1), MOST_COLD) if is_warm else MOST_COLD,
+        max_rounds=most,
         lowest_only=True,
     )
     best = int(np.argmin(value))
     if not np.isfinite(value[best]):
         raise FitError(f"no hyper-parameters give a finite likelihood on {posterior.n} points")
-    return Hyperparameters.from_list(z[best] * unit)
+    hyperparameters = Hyperparameters.from_list(z[best] * unit)
+    return Maximum(hyperparameters, -float(value[best]), -float(value[best]) - first[0], rounds < most)

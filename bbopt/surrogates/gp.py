@@ -17,8 +17,8 @@ import numpy as np
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.factor import factorize
 from bbopt.surrogates.kernels.kernel import Pool
+from bbopt.surrogates.outcomes import Outcome
 from bbopt.surrogates.surrogate import Pullback
-from bbopt.surrogates.transforms import Standardizer
 from bbopt.types import FloatArray
 
 TINY_VARIANCE = 1e-12
@@ -68,7 +68,7 @@ class GP:
         a, one column a draw.
     fitted : array (n, s)
         Posterior means at X.
-    outcome : Standardizer
+    outcome : Outcome
         From model units to outcomes.
     """
 
@@ -81,7 +81,7 @@ class GP:
     L_inverse: FloatArray
     residual: FloatArray
     fitted: FloatArray
-    outcome: Standardizer
+    outcome: Outcome
 
     @classmethod
     def build(
@@ -91,7 +91,7 @@ class GP:
         X: FloatArray,
         y: FloatArray,
         noise: FloatArray,
-        outcome: Standardizer | None = None,
+        outcome: Outcome | None = None,
     ) -> "GP":
         """Condition on distinct points X (n, d), values y (n,) in model units and noise variances (n,).
 
@@ -109,7 +109,7 @@ class GP:
         mean = float(ones @ white / (ones @ ones))
         a = (white - mean * ones) @ L_inverse
         fitted = (y - noise * a)[:, None]
-        outcome = outcome or Standardizer()
+        outcome = outcome or Outcome()
         return cls(
             covariance, hyperparameters, X, placed, noise, mean, L_inverse, a[:, None], fitted, outcome
         )
@@ -128,6 +128,11 @@ class GP:
     def incumbent(self) -> FloatArray:
         """The lowest posterior mean over the observed points, one a draw, (s,)."""
         return np.asarray(self.fitted.min(axis=0))
+
+    @property
+    def noise_variance(self) -> float:
+        """The learnt noise variance, in model units."""
+        return self.hyperparameters.noise
 
     @property
     def theta(self) -> list[float]:

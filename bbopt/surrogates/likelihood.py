@@ -19,7 +19,8 @@ from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.factor import JITTERS
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels.kernel import Pool
-from bbopt.surrogates.transforms import Merged, Standardizer
+from bbopt.surrogates.merging import Merged
+from bbopt.surrogates.outcomes import Outcome
 from bbopt.types import FloatArray
 
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -72,7 +73,7 @@ class LogPosterior:
         """Return the noise variance of every merged observation, (n,)."""
         return self._known + noise * self._share
 
-    def process(self, hyperparameters: Hyperparameters, outcome: Standardizer | None = None) -> GP:
+    def process(self, hyperparameters: Hyperparameters, outcome: Outcome | None = None) -> GP:
         """Return the process with these hyper-parameters, on this data."""
         noise = self.observation_noise(hyperparameters.noise)
         X, y = self.observed.X, self.observed.y

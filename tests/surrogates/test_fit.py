@@ -9,7 +9,8 @@ from bbopt.space import Categorical, Integer, Real, Space
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.fit import fit, starts
 from bbopt.surrogates.likelihood import LogPosterior, Prior
-from bbopt.surrogates.transforms import Merged, merge, standardize
+from bbopt.surrogates.merging import Merged, merge
+from bbopt.surrogates.outcomes import learn
 
 
 def box(d):
@@ -21,7 +22,7 @@ def bumpy(X):
 
 
 def log_posterior(X, y, space=None, variance=None, learns_noise=True):
-    model_y, outcome = standardize(y)
+    model_y, outcome = learn(y)
     variance = np.full(len(y), np.nan) if variance is None else outcome.variance(variance, model_y)
     return LogPosterior(
         Covariance(space or box(X.shape[1])), merge(X, model_y, variance), Prior(), learns_noise

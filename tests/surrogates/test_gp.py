@@ -59,7 +59,7 @@ def test_posterior_and_likelihood_equal_gpytorch():
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
     from bbopt.surrogates.likelihood import LogPosterior, Prior
-    from bbopt.surrogates.transforms import Merged
+    from bbopt.surrogates.merging import Merged
 
     X, y, noise = data(30)
     kernel = ScaleKernel(MaternKernel(nu=2.5, ard_num_dims=D)).double()

@@ -58,7 +58,7 @@ def dense(kernel, theta, X):
     difference = X[:, None] - X[None]
     d = X.shape[1]
     match kernel:
-        case Stationary():
+        case Matern() | RBF():
             columns = [BOX.names.index(n) for n in kernel.columns or BOX.names]
             r2 = ((difference[:, :, columns] / np.exp(theta[: len(columns)])) ** 2).sum(-1)
             r = np.sqrt(r2)

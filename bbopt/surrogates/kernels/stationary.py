@@ -23,20 +23,13 @@ LENGTH_STARTS = (0.4, -1.2, 1.2)
 """Log length-scales, before they grow with the dimension; see ``fit.py``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stationary(Kernel):
-    """A kernel that depends on scaled distance alone.
+class _OfDistance(Kernel):
+    """What all kernels that depend on scaled distance alone have in common."""
 
-    Parameters
-    ----------
-    profile : Profile
-        The form; see :mod:`bbopt.surrogates.kernels.profiles`, also for how to write one.
-    columns : tuple of str, optional
-        The parameters that it looks at; default: all.
-    """
+    __slots__ = ()
 
-    profile: Profile = profiles.MATERN52
-    columns: tuple[str, ...] | None = None
+    profile: Profile
+    columns: tuple[str, ...] | None
 
     def hyperprior(self, features: Features) -> Hyperprior:
         """Return the priors of the log length-scales, one a column."""
@@ -53,23 +46,71 @@ class Stationary(Kernel):
         return Scaled(self.profile, selection.of(F) * inverse[selection.column], inverse, selection)
 
 
-def Matern(nu: float = 2.5, columns: tuple[str, ...] | None = None) -> Stationary:
-    """Return the Matérn kernel of smoothness nu: 2.5 (twice differentiable), 1.5 (once) or 0.5 (continuous).
+_MATERN = {2.5: profiles.MATERN52, 1.5: profiles.MATERN32, 0.5: profiles.MATERN12}
+
+
+@dataclass(frozen=True, slots=True)
+class Matern(_OfDistance):
+    """The Matérn kernel.
+
+    Parameters
+    ----------
+    nu : {2.5, 1.5, 0.5}
+        Smoothness: twice differentiable, once, continuous.
+    columns : tuple of str, optional
+        The parameters that it looks at; default: all.
 
     Raises
     ------
     SpaceError
         For another nu.
     """
-    known = {2.5: profiles.MATERN52, 1.5: profiles.MATERN32, 0.5: profiles.MATERN12}
-    if nu not in known:
-        raise SpaceError(f"Matern: nu must be 0.5, 1.5 or 2.5, got {nu!r}")
-    return Stationary(known[nu], columns)
+
+    nu: float = 2.5
+    columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.nu not in _MATERN:
+            raise SpaceError(f"Matern: nu must be 0.5, 1.5 or 2.5, got {self.nu!r}")
+
+    @property
+    def profile(self) -> Profile:  # type: ignore[override]
+        """The form."""
+        return _MATERN[self.nu]
 
 
-def RBF(columns: tuple[str, ...] | None = None) -> Stationary:
-    """Return the Gaussian (squared exponential) kernel."""
-    return Stationary(profiles.RBF, columns)
+@dataclass(frozen=True, slots=True)
+class RBF(_OfDistance):
+    """The Gaussian (squared exponential) kernel.
+
+    Parameters
+    ----------
+    columns : tuple of str, optional
+        The parameters that it looks at; default: all.
+    """
+
+    columns: tuple[str, ...] | None = None
+
+    @property
+    def profile(self) -> Profile:  # type: ignore[override]
+        """The form."""
+        return profiles.RBF
+
+
+@dataclass(frozen=True, slots=True)
+class Stationary(_OfDistance):
+    """A kernel of your own profile.
+
+    Parameters
+    ----------
+    profile : Profile
+        See :mod:`bbopt.surrogates.kernels.profiles` for how to write one.
+    columns : tuple of str, optional
+        The parameters that it looks at; default: all.
+    """
+
+    profile: Profile
+    columns: tuple[str, ...] | None = None
 
 
 class Scaled:

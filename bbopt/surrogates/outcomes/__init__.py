@@ -1,0 +1,6 @@
+"""From outcomes, in any units and of any shape, to what a Gaussian process likes, and back."""
+
+from bbopt.surrogates.outcomes.learning import AUTO, KINDS, choose, learn
+from bbopt.surrogates.outcomes.outcome import Outcome
+
+__all__ = ["AUTO", "KINDS", "Outcome", "choose", "learn"]
