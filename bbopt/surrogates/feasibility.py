@@ -99,6 +99,11 @@ class LogFeasibility:
         """The model's lengths."""
         return self.labels.scale
 
+    @property
+    def is_smooth(self) -> bool:
+        """True."""
+        return True
+
     def probability(self, X: FloatArray) -> FloatArray:
         """Return the probability of success (b,) if places matter."""
         mean, variance = self.labels.posterior(X)

@@ -69,6 +69,13 @@ class LogPosterior:
         """How many distinct points there are."""
         return len(self.F)
 
+    def part(self, count: int) -> "LogPosterior":
+        """Return the same on ``count`` of the points, evenly spread over the order in which they came."""
+        rows = np.linspace(0, self.n - 1, count).astype(np.int64)
+        o = self.observed
+        some = Merged(o.X[rows], o.y[rows], o.variance[rows], o.counts[rows], o.scatter * count / self.n)
+        return LogPosterior(self.covariance, some, self.prior, self.learns_noise)
+
     def observation_noise(self, noise: float) -> FloatArray:
         """Return the noise variance of every merged observation, (n,)."""
         return self._known + noise * self._share

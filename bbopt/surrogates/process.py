@@ -199,7 +199,8 @@ class _Task:
         """Return what a fit gained per new observation; None where that says nothing of the next one."""
         if self.is_kept:
             return self.notes.gain
-        return found.gain / max(self.n_new, 1) if found.has_converged and not self.is_cold else None
+        is_known = found.has_converged and not self.is_cold
+        return float(found.gain) / max(self.n_new, 1) if is_known else None
 
     @property
     def _warped(self) -> bool:
