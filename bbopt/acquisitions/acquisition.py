@@ -16,6 +16,11 @@ class Acquisition(Protocol):
         """Per column, a length over which the value changes, in (0, 1]; shape (d,)."""
         ...
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether there are gradients. Where not, they are zeros, and maximizers go without."""
+        ...
+
     def value(self, X: FloatArray) -> FloatArray:
         """Return values (b,) of encoded points X (b, d)."""
         ...
@@ -35,6 +40,11 @@ class Sum:
     def scale(self) -> FloatArray:
         """The shortest length of any part, a column each."""
         return np.asarray(np.min([part.scale for part in self.parts], axis=0))
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether all parts are."""
+        return all(part.is_smooth for part in self.parts)
 
     def value(self, X: FloatArray) -> FloatArray:
         """Return the summed values (b,)."""

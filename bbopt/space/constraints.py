@@ -95,6 +95,13 @@ class Formula:
             parts.append(np.where(holds, np.minimum(excess, 0.0), broken))
         return np.stack(np.broadcast_arrays(*parts, columns[self.names[0]])[:-1], axis=1)
 
+    def is_tight(self, columns: Mapping[str, FloatArray]) -> BoolArray:
+        """Return in which rows it holds with next to nothing to spare: a millionth of its terms' sizes."""
+        result = np.zeros(np.shape(columns[self.names[0]]), dtype=np.bool_)
+        for excess, slack, holds in self._compared(columns):
+            result |= holds & (excess >= -1e6 * slack)
+        return result
+
     def _compared(
         self, columns: Mapping[str, FloatArray]
     ) -> Iterator[tuple[FloatArray, FloatArray, BoolArray]]:

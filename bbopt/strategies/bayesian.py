@@ -2,42 +2,43 @@
 
 Jones, Schonlau & Welch (1998) in today's form: Matérn-5/2 process with dimension-scaled priors
 (Hvarfner et al. 2024), log expected improvement (Ament et al. 2023), its noisy form (Letham et al.
-2019), failures learnt from the first one on. See :mod:`bbopt.surrogates.fit`,
-:mod:`bbopt.acquisitions.improvement`, :mod:`bbopt.maximizers.multistart`.
+2019), failures learnt from the first one on. See :mod:`bbopt.surrogates.process`,
+:mod:`bbopt.strategies.criteria`, :mod:`bbopt.maximizers.multistart`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
+from typing import Any, Literal
 
 import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition, Sum
-from bbopt.acquisitions.improvement import LogExpectedImprovement
-from bbopt.acquisitions.mean import PosteriorMean
+from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, normal_samples
+from bbopt.acquisitions.improvement import exploration
 from bbopt.data.history import Dataset, History, Rows
 from bbopt.errors import FitError, SpaceError, SpaceExhausted
 from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
+from bbopt.sobol import sobol
 from bbopt.space import Space
 from bbopt.spec import Spec
+from bbopt.strategies import criteria
+from bbopt.strategies.criteria import Criterion, Situation
 from bbopt.strategies.designs import Sobol
-from bbopt.strategies.sobol import sobol
+from bbopt.strategies.modelling import Fit, fit_data, fit_failures, good_points, incumbent, outside
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.surrogates.feasibility import LogFeasibility
-from bbopt.surrogates.fit import fit
-from bbopt.surrogates.gp import GP
+from bbopt.surrogates.process import GaussianProcess
+from bbopt.surrogates.surrogate import Surrogate
 from bbopt.surrogates.threads import single_threaded
-from bbopt.types import FloatArray, IntArray, Tag, is_whole
+from bbopt.types import FloatArray, Tag, is_whole
 
-_ACQUISITIONS = ("auto", "logei", "lognei")
-_DRAWS = 32
-_SLICE = 128
-"""Points at which the model is asked what fixed values allow."""
-_MOST_RESULTS = 3000
-"""For questions to a study; an ask is never refused, and takes what it takes."""
 _NOISY = 0.05
 """Learnt noise above this standard deviation, in units of the outcomes' spread, asks for LogNEI."""
+_JOINT_SAMPLES = 256
+_MOST_JOINT = 8
+"""Batches larger than this are chosen one by one: a joint search in q d columns would take too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +47,47 @@ class BayesianOptimization:
 
     Parameters
     ----------
-    acquisition : {"auto", "logei", "lognei"}
+    acquisition : str or callable
         "logei": log expected improvement on the incumbent. "lognei": averaged over what noise hides of
         the incumbent. "auto": the latter where noise is declared, told (``sd=``) or learnt to be large.
+        "ei", "logpi", "ucb"; "noisy-ei": the expected gain in the best posterior mean, exactly;
+        "thompson": a sample path. Or a function of a model and a
+        :class:`~bbopt.strategies.criteria.Situation` that returns an acquisition.
     n_initial : int or None
         Trials before the model takes over, laid out on a scrambled Sobol sequence; trials added count.
         None takes one more than a point has active columns on average, at least 5.
+    surrogate : GaussianProcess or another fit
+        What is fitted; see :class:`bbopt.surrogates.process.GaussianProcess` for kernels, transforms and
+        averaging, and :class:`~bbopt.strategies.modelling.Fit` for models of your own.
+    batch : {"greedy", "joint"}
+        How several points at once are chosen: one after the other, each as if those before had been told
+        at their means; or then moved together by what they promise in common (up to 8 at once).
 
     Raises
     ------
     SpaceError
-        For an unknown acquisition or an n_initial below 1.
+        For an argument that is none of these.
     """
 
-    acquisition: str = "auto"
+    acquisition: "str | Criterion" = "auto"
     n_initial: int | None = None
+    surrogate: Fit = field(default_factory=GaussianProcess)
+    batch: Literal["greedy", "joint"] = "greedy"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.acquisition, str) or self.acquisition not in _ACQUISITIONS:
-            raise SpaceError(
-                f"BayesianOptimization: acquisition must be one of {', '.join(_ACQUISITIONS)}, "
-                f"got {self.acquisition!r}"
-            )
+        criteria.check(self.acquisition)
         if self.n_initial is not None and not (is_whole(self.n_initial) and self.n_initial >= 1):
             raise SpaceError(
                 "BayesianOptimization: n_initial must be an integer of at least 1 or None, "
                 f"got {self.n_initial!r}"
             )
+        if not callable(getattr(self.surrogate, "fit", None)) or isinstance(self.surrogate, type):
+            raise SpaceError(
+                "BayesianOptimization: surrogate must be an object with a method fit, such as "
+                f"GaussianProcess(), got {self.surrogate!r}"
+            )
+        if self.batch not in ("greedy", "joint"):
+            raise SpaceError(f"BayesianOptimization: batch must be 'greedy' or 'joint', got {self.batch!r}")
 
     @property
     def supports(self) -> Supports:
@@ -120,51 +135,79 @@ class BayesianOptimization:
     def _maxima(
         self, data: Dataset, history: History, request: Request, rng: Key, chosen: FloatArray
     ) -> Proposals:
-        space, objective = history.spec.space, history.spec.objectives[0]
-        gp = _fit(data, history)
-        outside = _outside(gp, space)
-        starts = _starts(gp, outside)
-        pending = np.vstack([data.X_pending, chosen])
-        is_noisy = self._is_noisy(gp, data, objective.noise)
-        model = (
-            gp.draws(_DRAWS, rng.child("draws").generator(), pending) if is_noisy else gp.fantasize(pending)
-        )
-        failures = _feasibility(data, history)
+        space = history.spec.space
+        fitted, notes = fit_data(self.surrogate, data, history, rng)
+        failures = fit_failures(data, history)
+        acquisition = self._acquisition(fitted, data, history.spec.objectives[0].noise)
+        unreachable = outside(fitted, space)
+        starts = good_points(fitted, unreachable)
         seen = np.vstack([history.X, chosen])
+        # Pending and chosen points count as if their means were told: there, nothing is left to gain.
+        model = criteria.with_pending(acquisition, fitted, np.vstack([data.X_pending, chosen]), rng)
+        first = model
         X = np.empty((0, space.d))
         tags: list[Tag] = []
         for k in range(request.n):
-            # Pending and chosen points count as if their means were told: there, nothing is left to gain.
-            improvement = LogExpectedImprovement(model, _incumbent(model, outside, space, request.fixed))
-            acquisition: Acquisition = improvement if failures is None else Sum((improvement, failures))
-            tag: Tag = {
-                "by": "LogNEI" if is_noisy else "LogEI",
-                "theta": list(gp.theta),
-                "fitted": len(data.X),
-            }
+            best = incumbent(model, unreachable, space, request.fixed)
+            promise = _with(failures, criteria.make(acquisition, model, Situation(best, rng.child(k))))
+            taken = np.vstack([seen, X])
             try:
-                x = maximize(
-                    acquisition, space, 1, starts, request.fixed, rng.child(k), exclude=np.vstack([seen, X])
-                )
+                x = maximize(promise, space, 1, starts, request.fixed, rng.child(k), exclude=taken)
             except SpaceExhausted:
                 # Every point was asked: repeat the most promising one, and let the gate judge.
-                x = maximize(acquisition, space, 1, starts, request.fixed, rng.child(k))
-            mean, sd = gp.predict(x)
-            tag.update(mean=float(mean[0]), sd=float(sd[0]), acquisition=float(acquisition.value(x)[0]))
-            if failures is not None:
-                tag.update(chance=float(failures.probability(x)[0]), failure_theta=list(failures.theta))
+                x = maximize(promise, space, 1, starts, request.fixed, rng.child(k))
+            tags.append(_tag(criteria.title(acquisition), promise, fitted, model, best, failures, x))
             X = np.vstack([X, x])
-            tags.append(tag)
             if k + 1 < request.n:
-                model = model.fantasize(x)
+                model = criteria.with_pending("logei", model, x, rng) if acquisition != "thompson" else model
+        if self.batch == "joint" and 1 < request.n <= _MOST_JOINT:
+            best = incumbent(first, unreachable, space, request.fixed)
+            from bbopt.maximizers.joint import maximize_joint
+
+            together = LogExpectedImprovementOfBatch(
+                first, best, normal_samples(_JOINT_SAMPLES, request.n, rng.child("joint"))
+            )
+            X = maximize_joint(together, space, request.n, X[None], request.fixed, rng, exclude=seen)
+            tags = [_tag("joint LogEI", None, fitted, first, best, failures, x[None]) for x in X]
+        for tag in tags:
+            tag["model"] = notes
+            if failures is not None:
+                tag["failure_theta"] = list(failures.theta)
         return Proposals(X, tags)
 
-    def _is_noisy(self, gp: GP, data: Dataset, noise: float | None) -> bool:
+    def _acquisition(self, model: Surrogate, data: Dataset, noise: float | None) -> "str | Criterion":
+        """Return the acquisition, "auto" made definite."""
         if self.acquisition != "auto":
-            return self.acquisition == "lognei"
-        if noise is not None:
-            return noise > 0 or bool(np.any(data.Yvar[:, 0] > 0))
-        return bool(np.any(data.Yvar[:, 0] > 0)) or gp.hyperparameters.noise > _NOISY**2
+            return self.acquisition
+        is_told = bool(np.any(data.Yvar[:, 0] > 0))
+        is_noisy = is_told or (model.noise_variance > _NOISY**2 if noise is None else noise > 0)
+        return "lognei" if is_noisy and criteria.has_draws(model) else "logei"
+
+
+def _with(failures: LogFeasibility | None, promise: Acquisition) -> Acquisition:
+    """Return what a point promises, less what it risks."""
+    return promise if failures is None else Sum((promise, failures))
+
+
+def _tag(
+    title: str,
+    promise: Acquisition | None,
+    fitted: Surrogate,
+    model: Surrogate,
+    best: FloatArray,
+    failures: LogFeasibility | None,
+    x: FloatArray,
+) -> Tag:
+    """Return what explanations need to know of a point x (1, d), as plain data."""
+    mean, sd = fitted.predict(x)
+    means, variances = model.posterior(x)
+    share = float(np.mean(exploration(means, np.sqrt(variances), best)))
+    tag: dict[str, Any] = {"by": title, "mean": float(mean[0]), "sd": float(sd[0]), "exploration": share}
+    if promise is not None:
+        tag["acquisition"] = float(promise.value(x)[0])
+    if failures is not None:
+        tag["chance"] = float(failures.probability(x)[0])
+    return tag
 
 
 @lru_cache(maxsize=64)
@@ -173,102 +216,3 @@ def _initial_size(space: Space) -> int:
         return max(5, space.d + 1)
     points = space.from_unit(sobol(0, 256, space.d, Key(0)))
     return max(5, ceil(float(space.active(points).sum(axis=1).mean())) + 1)
-
-
-def fit_history(history: History) -> GP:
-    """Fit the process that a study's questions (best, predict) are put to.
-
-    Raises
-    ------
-    FitError
-        Where nothing is complete, there are too many results, or nothing can be fitted.
-    """
-    data = _few_enough(history.dataset())
-    if not len(data.X):
-        raise FitError("no trial is complete yet")
-    with single_threaded():
-        return _fit(data, history)
-
-
-def _few_enough(data: Dataset) -> Dataset:
-    if len(data.X) > _MOST_RESULTS:
-        raise FitError(
-            f"a Gaussian process on {len(data.X)} results would take too long; at most {_MOST_RESULTS}"
-        )
-    return data
-
-
-def best_of_model(history: History, rng: Key) -> tuple[FloatArray, GP]:
-    """Return the feasible point (d,) with the lowest posterior mean, and the model; raises FitError."""
-    data = _few_enough(history.dataset())
-    if len(data.X) < 2:
-        raise FitError("a model needs two results")
-    with single_threaded():
-        gp = _fit(data, history)
-        improvement: Acquisition = PosteriorMean(gp)
-        failures = _feasibility(data, history)
-        if failures is not None:
-            improvement = Sum((improvement, failures))
-        starts = _starts(gp, _outside(gp, history.spec.space))
-        x = maximize(improvement, history.spec.space, 1, starts, None, rng.child("recommend", len(history)))
-        return x[0], gp
-
-
-def _fit(data: Dataset, history: History) -> GP:
-    newest = history.latest("theta")
-    return fit(
-        history.spec.space,
-        data.X,
-        data.Y[:, 0],
-        data.Yvar[:, 0],
-        noise=history.spec.objectives[0].noise,
-        previous=newest.get("theta"),
-        previous_n=newest.get("fitted"),
-    )
-
-
-def _outside(gp: GP, space: Space) -> IntArray:
-    """Return the rows of the process that nobody could ask again: outside the space, or off its steps."""
-    is_there = np.all(np.abs(space.project(gp.X) - gp.X) < 1e-9, axis=1) & space.feasible(gp.X)
-    return np.flatnonzero(~is_there)
-
-
-def _incumbent(model: GP, outside: IntArray, space: Space, fixed: FloatArray | None = None) -> FloatArray:
-    """Return the lowest posterior mean that a proposal can be compared with, one a draw, (s,).
-
-    Over the rows that lie in the space: a better value outside would switch exploitation off, since
-    nothing inside promises to beat it. With fixed values, for the same reason, over the rows and a sample
-    that have these.
-    """
-    if fixed is None and not len(outside):
-        return model.incumbent
-    rows = np.delete(np.arange(len(model.X)), outside)
-    if fixed is not None:
-        free = np.isnan(fixed)
-        rows = rows[np.all(free | (np.abs(model.X[rows] - fixed) < 1e-9), axis=1)]
-    fitted = model.fitted[rows]
-    if fixed is not None or not len(rows):
-        sampled, _ = model.posterior(space.sample(_SLICE, Key(0), fixed=fixed))
-        fitted = np.concatenate([fitted, sampled])
-    return np.asarray(fitted.min(axis=0))
-
-
-def _starts(gp: GP, outside: IntArray) -> FloatArray:
-    """Return the points of the space with the lowest posterior means, (<= 5, d), from which to search."""
-    inside = np.delete(np.arange(len(gp.X)), outside)
-    return gp.X[inside[np.argsort(gp.fitted[inside, 0], kind="stable")[:5]]]
-
-
-def _feasibility(data: Dataset, history: History) -> LogFeasibility | None:
-    """Learn where runs fail, from the first failure on."""
-    if not len(data.X_failed):
-        return None
-    try:
-        return LogFeasibility.fit(
-            history.spec.space,
-            data.X,
-            data.X_failed,
-            previous=history.latest("failure_theta").get("failure_theta"),
-        )
-    except FitError:
-        return None

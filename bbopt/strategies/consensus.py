@@ -24,9 +24,9 @@ from bbopt.data.history import History, Rows
 from bbopt.data.trial import Status
 from bbopt.errors import SpaceError
 from bbopt.rng import Key
+from bbopt.sobol import sobol
 from bbopt.space import Space
 from bbopt.spec import Spec
-from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.types import BoolArray, FloatArray, IntArray, Tag, is_finite, is_whole
 

@@ -9,9 +9,9 @@ import numpy as np
 from bbopt.data.history import History, Rows, keys
 from bbopt.errors import SpaceError, SpaceExhausted
 from bbopt.rng import Key
+from bbopt.sobol import sobol
 from bbopt.space import Space
 from bbopt.spec import Spec
-from bbopt.strategies.sobol import sobol
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.types import FloatArray, Tag, is_whole
 
@@ -53,7 +53,7 @@ class Random(_Stateless):
 
 @dataclass(frozen=True, slots=True)
 class Sobol(_Stateless):
-    """The next points of one scrambled Sobol sequence (see :mod:`bbopt.strategies.sobol`).
+    """The next points of one scrambled Sobol sequence (see :mod:`bbopt.sobol`).
 
     Infeasible points of the sequence are left out.
     """

@@ -1,7 +1,7 @@
 """Strategies by name, and as plain data in a journal."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -22,6 +22,18 @@ STRATEGIES = {
 }
 """Name -> "module:Class"; modules are imported when a name is first used."""
 
+PARTS = {
+    "gp": "bbopt.surrogates.process:GaussianProcess",
+    "matern": "bbopt.surrogates.kernels.stationary:Matern",
+    "rbf": "bbopt.surrogates.kernels.stationary:RBF",
+    "rational-quadratic": "bbopt.surrogates.kernels.rational:RationalQuadratic",
+    "periodic": "bbopt.surrogates.kernels.periodic:Periodic",
+    "linear": "bbopt.surrogates.kernels.linear:Linear",
+    "sum": "bbopt.surrogates.kernels.algebra:Sum",
+    "product": "bbopt.surrogates.kernels.algebra:Product",
+}
+"""What strategies are configured with, as far as a journal can hold it."""
+
 
 def strategy_class(name: str) -> type[Any]:
     """Return the class behind a name; raises SpaceError for an unknown one."""
@@ -29,16 +41,14 @@ def strategy_class(name: str) -> type[Any]:
         close = get_close_matches(str(name), STRATEGIES, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise SpaceError(f"strategy {name!r} is unknown; there are {', '.join(STRATEGIES)}{hint}")
-    module, _, attribute = STRATEGIES[name].partition(":")
-    found: type[Any] = getattr(import_module(module), attribute)
-    return found
+    return _load(name, STRATEGIES)
 
 
 def make_strategy(strategy: "str | AnyStrategy") -> AnyStrategy:
     """Return a strategy from its name, or the object itself; raises SpaceError for anything else."""
     if isinstance(strategy, str):
         made_of = strategy_class(strategy)
-        if needed := [entry.name for entry in fields(made_of) if entry.default is MISSING]:
+        if needed := [entry.name for entry in fields(made_of) if _default(entry) is MISSING]:
             raise SpaceError(
                 f"strategy {strategy!r} needs {', '.join(needed)}: give an object, "
                 f"{made_of.__name__}({', '.join(f'{name}=...' for name in needed)})"
@@ -61,36 +71,87 @@ def make_strategy(strategy: "str | AnyStrategy") -> AnyStrategy:
 
 
 def strategy_to_dict(strategy: AnyStrategy) -> dict[str, Any]:
-    """Return a strategy as plain JSON data; one that is not registered leaves only its class's name."""
-    cls = type(strategy)
-    path = f"{cls.__module__}:{cls.__qualname__}"
-    name = next((name for name, known in STRATEGIES.items() if known == path), None)
-    if name is None or not is_dataclass(strategy):
-        # Not its module: that is __main__ in the script, and something else for whoever imports it.
-        return {"custom": cls.__qualname__}
-    options: dict[str, Any] = {}
-    for entry in fields(strategy):
-        value = getattr(strategy, entry.name)
-        if entry.default is not MISSING and value == entry.default:
-            continue
-        if hasattr(value, "ask"):
-            value = {"strategy": strategy_to_dict(value)}
-        elif isinstance(value, Mapping):
-            value = {"mapping": {key: plain(one) for key, one in value.items()}}
-        options[entry.name] = plain(value)
-    return {"name": name, "options": options}
+    """Return a strategy as plain JSON data; one that is not registered leaves only its class's name.
+
+    So does one with a part that is not, such as a function of yours as its acquisition.
+    """
+    name = _name_of(strategy, STRATEGIES)
+    options = None if name is None else _options(strategy)
+    # Not its module: that is __main__ in the script, and something else for whoever imports it.
+    return {"custom": type(strategy).__qualname__} if options is None else {"name": name, "options": options}
 
 
 def strategy_from_dict(data: Mapping[str, Any]) -> AnyStrategy | None:
     """Rebuild a strategy from :func:`strategy_to_dict`; None where part of it must be supplied again."""
     if "name" not in data:
         return None
-    options: dict[str, Any] = {}
-    for key, value in data["options"].items():
-        if isinstance(value, Mapping):
-            [(kind, value)] = value.items()
-            if kind == "strategy" and (value := strategy_from_dict(value)) is None:
-                return None
-        options[key] = value
+    options = {key: _read(value) for key, value in data["options"].items()}
+    if any(value is _UNKNOWN for value in options.values()):
+        return None
     made: AnyStrategy = strategy_class(data["name"])(**options)
     return made
+
+
+class _Unknown:
+    """What stands for a part that cannot be told from plain data."""
+
+
+_UNKNOWN = _Unknown()
+
+
+def _name_of(thing: object, registry: Mapping[str, str]) -> str | None:
+    path = f"{type(thing).__module__}:{type(thing).__qualname__}"
+    return next((name for name, known in registry.items() if known == path), None)
+
+
+def _options(thing: Any) -> dict[str, Any] | None:
+    """Return what differs from the defaults as plain data; None where some of it is unknown."""
+    options: dict[str, Any] = {}
+    for entry in fields(thing):
+        value = getattr(thing, entry.name)
+        if value != _default(entry):
+            options[entry.name] = _write(value)
+    return None if any(value is _UNKNOWN for value in options.values()) else options
+
+
+def _default(entry: "Field[Any]") -> Any:
+    """Return a field's default, MISSING where it has none."""
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
+
+
+def _write(value: Any) -> Any:
+    if hasattr(value, "ask"):
+        return {"strategy": strategy_to_dict(value)}
+    if isinstance(value, Mapping):
+        return {"mapping": {key: plain(one) for key, one in value.items()}}
+    if isinstance(value, (tuple, list)) and any(is_dataclass(one) for one in value):
+        parts = [_write(one) for one in value]
+        return _UNKNOWN if any(part is _UNKNOWN for part in parts) else {"several": parts}
+    if is_dataclass(value):
+        name = _name_of(value, PARTS)
+        options = None if name is None else _options(value)
+        return _UNKNOWN if options is None else {"part": {"name": name, "options": options}}
+    value = plain(value)
+    return _UNKNOWN if callable(value) else value
+
+
+def _read(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    [(kind, inner)] = value.items()
+    match kind:
+        case "strategy":
+            made = strategy_from_dict(inner)
+            return _UNKNOWN if made is None else made
+        case "several":
+            return tuple(_read(one) for one in inner)
+        case "part":
+            options = {key: _read(one) for key, one in inner["options"].items()}
+            return _load(inner["name"], PARTS)(**options)
+    return inner
+
+
+def _load(name: str, registry: Mapping[str, str]) -> type[Any]:
+    module, _, attribute = registry[name].partition(":")
+    found: type[Any] = getattr(import_module(module), attribute)
+    return found

@@ -18,7 +18,8 @@ from bbopt.types import FloatArray, Params
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bbopt.surrogates.gp import GP
+    from bbopt.strategies.modelling import Fit
+    from bbopt.surrogates.surrogate import Surrogate
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,14 @@ class Recommendation:
         return f"Recommendation({model}params={dict(self.params)}, rule={self.rule!r})"
 
 
-def best(history: History, by: str | None = None) -> Best:
+def best(history: History, strategy: AnyStrategy, by: str | None = None) -> Best:
     """Return the best trial among the complete ones that lie in the space.
 
     Parameters
     ----------
     history : History
+    strategy : Strategy
+        Says what surrogate a model is.
     by : {None, "observed", "model"}
         "observed": the best value told. "model": among the evaluated trials, the one with the best
         posterior mean. None: "model" where noise is known of (``noise`` declared above 0, an ``sd=``
@@ -122,7 +125,7 @@ def best(history: History, by: str | None = None) -> Best:
     y = history.Y[rows, 0]
     if by == "model" or (by is None and _is_noisy(history, rows)):
         try:
-            model = fit_model(history)
+            model = fit_model(history, strategy)
         except FitError:
             pass
         else:
@@ -135,7 +138,7 @@ def best(history: History, by: str | None = None) -> Best:
     return Best(history.trial(int(rows[np.argmin(y)])), rule)
 
 
-def recommend(history: History, key: Key) -> Recommendation:
+def recommend(history: History, strategy: AnyStrategy, key: Key) -> Recommendation:
     """Return the point of the space with the best posterior mean, evaluated or not.
 
     With fewer than two results, or where no model can be fitted, the best trial.
@@ -147,11 +150,11 @@ def recommend(history: History, key: Key) -> Recommendation:
     UnsupportedError
         With several objectives.
     """
-    from bbopt.strategies.bayesian import best_of_model
+    from bbopt.strategies.modelling import best_of_model
 
-    found = best(history, by="observed")
+    found = best(history, strategy, by="observed")
     try:
-        x, model = best_of_model(history, key)
+        x, model = best_of_model(history, surrogate_of(strategy), key)
     except FitError as error:
         return Recommendation(found.params, None, None, f"{found.rule}: {error}")
     prediction = predict(history.spec, model, x[None])[0]
@@ -159,8 +162,8 @@ def recommend(history: History, key: Key) -> Recommendation:
     return Recommendation(params, prediction.mean, prediction.sd, "best posterior mean over the space")
 
 
-def fit_model(history: History) -> "GP":
-    """Fit the Gaussian process that answers questions.
+def fit_model(history: History, strategy: AnyStrategy) -> "Surrogate":
+    """Fit the model that answers questions: the strategy's own, else the default Gaussian process.
 
     Raises
     ------
@@ -171,58 +174,25 @@ def fit_model(history: History) -> "GP":
     UnsupportedError
         With several objectives.
     """
-    from bbopt.strategies.bayesian import fit_history
+    from bbopt.strategies.modelling import fit_history
 
     _single(history.spec, "a prediction")
     if not history.count(Status.COMPLETE):
         raise DataError(_nothing_yet(history))
-    return fit_history(history)
+    return fit_history(history, surrogate_of(strategy))
 
 
-def predict(spec: Spec, model: "GP", X: FloatArray) -> list[Prediction]:
+def surrogate_of(strategy: AnyStrategy) -> "Fit":
+    """Return what a strategy fits to results, the default Gaussian process where it fits nothing."""
+    from bbopt.surrogates.process import GaussianProcess
+
+    return getattr(strategy, "surrogate", None) or GaussianProcess()
+
+
+def predict(spec: Spec, model: "Surrogate", X: FloatArray) -> list[Prediction]:
     """Return predictions at encoded points (b, d) in the user's direction."""
     mean, sd = model.predict(np.clip(X, -FAR, FAR))
     return [Prediction(float(m), float(s)) for m, s in zip(mean * spec.sign[0], sd, strict=True)]
-
-
-def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
-    """Say in words why a trial was proposed, from what its ask noted."""
-    tag = _flat(trial.tag)
-    name = spec.objectives[0].name
-    where = f"Trial {trial.number}: "
-    if "enqueued" in tag:
-        return where + "you asked for these params (enqueue)."
-    if "retry_of" in tag:
-        return (
-            where
-            + f"trial {tag['retry_of']} came to nothing (its lease expired, or it was never handed out), "
-            "so its params were tried again."
-        )
-    if "added" in tag:
-        return where + "added from elsewhere."
-    parts = []
-    if "index" in tag:
-        parts.append(f"point {tag['index']} of a space-filling sequence; results were not looked at")
-    if "thin" in tag:
-        parts.append("a random feasible point, since a space-filling sequence hardly ever meets one here")
-    if "cell" in tag:
-        parts.append(f"cell {tag['cell']} of a grid")
-    if "generation" in tag:
-        parts.append(f"member {tag['member']} of generation {tag['generation']} of the population")
-    if "fill" in tag:
-        parts.append("a spare point: all members of this generation were out")
-    if "mean" in tag:
-        parts.append(
-            f"the model expected {name} = {tag['mean'] * spec.sign[0]:.6g} ± {tag['sd']:.2g} here, "
-            f"the best trade of promise and doubt (the largest {tag['by']} found, {tag['acquisition']:.3g})"
-        )
-    if "chance" in tag:
-        parts.append(f"its chance not to fail is put at {tag['chance']:.0%}")
-    if "fallback" in tag:
-        parts.append(f"a random point, because {tag['fallback']}")
-    if "replicate_of" in tag:
-        parts.append(f"a repeat of trial {tag['replicate_of']}, since no new point was left")
-    return where + ("; ".join(parts) if parts else f"proposed by {type(strategy).__name__}") + "."
 
 
 def to_dataframe(trials: Trials, space: Space, spec: Spec) -> "pd.DataFrame":
@@ -291,11 +261,3 @@ def _nothing_yet(history: History) -> str:
     if outside:
         notes.append(f"{outside} complete but outside the space")
     return f"no trial is complete yet ({', '.join(notes)})"
-
-
-def _flat(tag: Any) -> dict[str, Any]:
-    """Return the innermost words of a tag that composed strategies nested."""
-    flat: dict[str, Any] = {}
-    for word, value in tag.items():
-        flat.update(_flat(value) if isinstance(value, dict) else {word: value})
-    return flat

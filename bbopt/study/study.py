@@ -20,7 +20,7 @@ from bbopt.spec import Objective, Spec
 from bbopt.strategies.auto import Auto
 from bbopt.strategies.registry import make_strategy
 from bbopt.strategies.strategy import AnyStrategy
-from bbopt.study import loop, results
+from bbopt.study import explanation, loop, results
 from bbopt.study.block import Block
 from bbopt.study.header import check_header, header_event, read_spec, recorded_strategy
 from bbopt.study.journal import Event, Journal
@@ -473,7 +473,9 @@ class Study:
         """Return the best trial and the rule by which it was chosen; see :func:`bbopt.study.results.best`."""
         with self._mutex:
             self._session.sync()
-            found: results.Best = self._cached(f"best {by}", lambda: results.best(self.history, by))
+            found: results.Best = self._cached(
+                f"best {by}", lambda: results.best(self.history, self.strategy, by)
+            )
             return found
 
     def recommend(self) -> results.Recommendation:
@@ -481,7 +483,7 @@ class Study:
         with self._mutex:
             self._session.sync()
             found: results.Recommendation = self._cached(
-                "recommend", lambda: results.recommend(self.history, self._session.key)
+                "recommend", lambda: results.recommend(self.history, self.strategy, self._session.key)
             )
             return found
 
@@ -503,7 +505,7 @@ class Study:
         """
         with self._mutex:
             self._session.sync()
-            model = self._cached("model", lambda: results.fit_model(self.history))
+            model = self._cached("model", lambda: results.fit_model(self.history, self.strategy))
             if not isinstance(params, Iterable):
                 raise DataError(f"predict: params must be a mapping or several of them, got {params!r}")
             points = [params] if isinstance(params, Mapping) else list(params)
@@ -515,7 +517,7 @@ class Study:
         """Say in words why a trial was proposed."""
         with self._mutex:
             self._session.sync()
-            return results.explain(self.history.trial(self._number(trial)), self.strategy, self.spec)
+            return explanation.explain(self.history.trial(self._number(trial)), self.strategy, self.spec)
 
     def to_dataframe(self) -> "pd.DataFrame":
         """Return all trials as a pandas DataFrame, one row a trial."""

@@ -1,7 +1,7 @@
 """The Gaussian process as a strategy uses it: what is learnt when, and what one ask leaves for the next."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -106,7 +106,7 @@ class GaussianProcess:
         task = _Task(self, space, X, y, variance, noise, _Notes.read(previous))
         z, outcome = task.outcome()
         posterior, found = task.fitted(z, outcome)
-        notes = {
+        notes: Tag = {
             "theta": found.hyperparameters.to_list(),
             "n": task.notes.n if task.is_kept else len(y),
             "gain": task.gain(found),
@@ -114,7 +114,13 @@ class GaussianProcess:
             "warped": posterior.covariance.is_warped,
         }
         if self.ensemble == 1:
-            return posterior.process(found.hyperparameters, outcome), notes
+            gp = posterior.process(found.hyperparameters, outcome)
+            wanted = posterior.observation_noise(found.hyperparameters.noise)
+            added = float((gp.noise - wanted).max(initial=0.0)) / found.hyperparameters.scale
+            if added > 1e-12:
+                notes["jitter"] = added
+            return gp, notes
+        notes["members"] = self.ensemble
         draws = sample_hyperparameters(
             posterior, found.hyperparameters, self.ensemble, (rng or Key(0)).child("ensemble")
         )
@@ -227,6 +233,3 @@ class _Task:
     def _posterior(self, z: FloatArray, outcome: Outcome, is_warped: bool) -> LogPosterior:
         covariance = Covariance(self.space, self.config.kernel, is_warped)
         return log_posterior(covariance, self.X, z, outcome, self.variance, noise=self.noise)
-
-
-Model = Any

@@ -28,8 +28,23 @@ class Surrogate(Protocol):
         ...
 
     @property
+    def X(self) -> FloatArray:
+        """The distinct points that the model has seen, (n, d)."""
+        ...
+
+    @property
+    def fitted(self) -> FloatArray:
+        """Its means there, (n, s)."""
+        ...
+
+    @property
     def incumbent(self) -> FloatArray:
-        """The lowest mean at an observed point, (s,)."""
+        """The lowest of these, (s,)."""
+        ...
+
+    @property
+    def noise_variance(self) -> float:
+        """The learnt variance of an observation's noise, in model units; 0 where none is learnt."""
         ...
 
     def posterior(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -6,6 +6,8 @@ from scipy.spatial.distance import pdist
 
 from bbopt import BayesianOptimization, Categorical, Objective, Real, Space, Status, Study
 from bbopt.strategies import bayesian
+from bbopt.strategies.modelling import fit_history, incumbent
+from bbopt.surrogates.process import GaussianProcess
 
 SQUARE = Space([Real("x", 0, 1), Real("y", 0, 1)])
 
@@ -97,18 +99,18 @@ def test_a_fit_starts_where_the_last_one_ended(monkeypatch):
     study = told(12)
     calls = []
 
-    def fit(*arguments, **options):
+    def fit(self, *arguments, **options):
         calls.append(options)
-        return real(*arguments, **options)
+        return real(self, *arguments, **options)
 
-    real = bayesian.fit
-    monkeypatch.setattr(bayesian, "fit", fit)
+    real = GaussianProcess.fit
+    monkeypatch.setattr(GaussianProcess, "fit", fit)
     first = study.ask(3)
     for trial in first:
         study.tell(trial, bowl(trial.params))
     study.ask()
-    assert calls[1]["previous"] == first[-1].tag["theta"]
-    assert (calls[1]["previous_n"], first[-1].tag["fitted"]) == (12, 12)
+    assert calls[1]["previous"] == first[-1].tag["model"]
+    assert calls[1]["previous"]["n"] == 12
 
 
 def test_the_search_starts_at_the_incumbents(monkeypatch):
@@ -172,12 +174,12 @@ def _copy(study):
 
 def test_incumbents_of_a_space_alone():
     study = told(6)
-    model = bayesian.fit_history(study.history)
+    model = fit_history(study.history, GaussianProcess())
     rows = np.arange(len(model.X))
-    np.testing.assert_array_equal(bayesian._incumbent(model, rows[:0], SQUARE), model.incumbent)
+    np.testing.assert_array_equal(incumbent(model, rows[:0], SQUARE), model.incumbent)
     inside = np.delete(rows, [int(np.argmin(model.fitted))])
     expected = model.fitted[inside].min()
-    assert bayesian._incumbent(model, np.array([np.argmin(model.fitted)]), SQUARE) == expected
+    assert incumbent(model, np.array([np.argmin(model.fitted)]), SQUARE) == expected
 
 
 def test_with_fixed_values_the_best_that_they_allow_is_sought():

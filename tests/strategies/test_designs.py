@@ -20,9 +20,9 @@ from bbopt import (
     SpaceExhausted,
     Study,
 )
+from bbopt import sobol as module
 from bbopt.rng import Key
-from bbopt.strategies import sobol as module
-from bbopt.strategies.sobol import sobol
+from bbopt.sobol import sobol
 
 CUBE = Space([Real("a", 0, 1), Real("b", 0, 1), Real("c", 0, 1)])
 

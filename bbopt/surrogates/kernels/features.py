@@ -109,6 +109,7 @@ class Features:
         SpaceError
             For a name that is no varying parameter of the space.
         """
+        names = None if names is None else tuple(names)
         if names not in self._selections:
             self._selections[names] = self._select(names)
         return self._selections[names]

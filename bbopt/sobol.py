@@ -63,7 +63,7 @@ def _reverse_bits(X: NDArray[np.uint32]) -> NDArray[np.uint32]:
 @cache
 def _directions(d: int) -> NDArray[np.uint32]:
     """Return the direction numbers of the first d dimensions as 32-bit fractions, shape (32, d)."""
-    with (files("bbopt.strategies") / "joe_kuo.npz").open("rb") as stream, np.load(stream) as table:
+    with (files("bbopt") / "joe_kuo.npz").open("rb") as stream, np.load(stream) as table:
         polynomial, initial = table["polynomial"].astype(np.uint32), table["initial"].astype(np.uint32)
     V = np.zeros((_BITS, d), np.uint32)
     V[:, 0] = 1  # the first dimension is van der Corput's sequence

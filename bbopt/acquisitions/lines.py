@@ -1,0 +1,158 @@
+"""The expected maximum of lines, E[max_i (a_i + b_i Z)] with Z standard normal, exactly.
+
+What the best of several means will be after one more observation (Frazier, Powell and Dayanik 2009,
+section 5.3). The maximum is a convex chain of lines. Where the slope rises from line l to line u, at z,
+
+    T = E[(line u - line l)^+] for z > 0, E[(line l - line u)^+] for z <= 0;   T = (b_u - b_l) h(-|z|)
+
+with h as in ``improvement.py``, and E[max] = max_i a_i + the sum of all T. No term is negative and no
+digit is lost, so that the logarithm of what is gained over one of the lines can be taken however small.
+
+The chain is found by asking: the two outermost lines meet at z; if no line is higher there, this is a
+corner, else the highest one is part of the chain and parts the interval. A row takes twice as many
+questions as its chain has lines, of which there are few; those of all rows are answered together.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from bbopt.acquisitions.improvement import log_h
+from bbopt.types import FloatArray, IntArray
+
+_FAR, _LARGEST = 1e100, 700.0
+_NOTHING = -1e12
+"""The log of no gain at all, where one line covers all others: finite, and below what can be computed."""
+
+
+class Corners(NamedTuple):
+    """Where the upper envelopes of r rows of lines bend.
+
+    Attributes
+    ----------
+    top : array (r,)
+        The highest line of each row at z = 0; just above 0 where several meet.
+    row, lower, upper : array (k,)
+        In which row, from which line to which steeper one.
+    z : array (k,)
+    """
+
+    top: IntArray
+    row: IntArray
+    lower: IntArray
+    upper: IntArray
+    z: FloatArray
+
+
+def corners(a: FloatArray, b: FloatArray) -> Corners:
+    """Return the corners of the upper envelopes of the lines a + b z, (r, n) each."""
+    rows = np.arange(len(a))
+    left, right = _highest_at_infinity(a, -b), _highest_at_infinity(a, b)
+    top = left.copy()
+    row = np.flatnonzero(b[rows, left] < b[rows, right])
+    left, right = left[row], right[row]
+    found = []
+    while len(row):
+        A, B = a[row], b[row]
+        each = np.arange(len(row))
+        a_left, b_left = A[each, left], B[each, left]
+        a_right, b_right = A[each, right], B[each, right]
+        z = _crossing(a_left, b_left, a_right, b_right).clip(-_FAR, _FAR)
+        # Heights above the left line: differences of what was given, so that they keep their digits.
+        middle = ((A - a_left[:, None]) + (B - b_left[:, None]) * z[:, None]).argmax(axis=1)
+        a_middle, b_middle = A[each, middle], B[each, middle]
+        splits = (b_left < b_middle) & (b_middle < b_right)
+        splits &= _crossing(a_left, b_left, a_middle, b_middle) < z
+        splits &= z < _crossing(a_middle, b_middle, a_right, b_right)
+        found.append((row[~splits], left[~splits], right[~splits], z[~splits]))
+        row, left, middle, right = row[splits], left[splits], middle[splits], right[splits]
+        row = np.concatenate([row, row])
+        left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
+    if not found:
+        nothing = np.empty(0, np.int64)
+        return Corners(top, nothing, nothing, nothing, np.empty(0))
+    row, lower, upper = (np.concatenate([step[i] for step in found]) for i in range(3))
+    z = np.concatenate([step[3] for step in found])
+    before = np.flatnonzero(z <= 0.0)
+    before = before[np.argsort(z[before], kind="stable")]
+    top[row[before]] = upper[before]  # the last one stays
+    return Corners(top, row, lower, upper, z)
+
+
+def expected_maximum(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return E[max_i (a_i + b_i Z)] of each row, (r,), and its derivatives with respect to a and b, (r, n).
+
+    dE/da_i is the probability that line i is the highest, dE/db_i the integral of z phi(z) over where it
+    is.
+    """
+    found = corners(a, b)
+    log_value, cdf_ratio, pdf_ratio = log_h(-np.abs(found.z))
+    h = np.exp(log_value)
+    rise = b[found.row, found.upper] - b[found.row, found.lower]
+    value = a[np.arange(len(a)), found.top] + np.bincount(found.row, rise * h, minlength=len(a))
+    d_a, d_b = _spread(found, a.shape, cdf_ratio * h, pdf_ratio * h)
+    d_a[np.arange(len(a)), found.top] += 1.0
+    return value, d_a, d_b
+
+
+def log_expected_gain(
+    a: FloatArray, b: FloatArray, reference: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return log(E[max_i (a_i + b_i Z)] - a_reference) and its derivatives with respect to a and b.
+
+    Parameters
+    ----------
+    a, b : array (r, n)
+    reference : array (r,)
+        The line of each row that the maximum is compared with.
+
+    Returns
+    -------
+    value (r,); -1e12 where nothing can be gained. Derivatives (r, n).
+    """
+    found = corners(a, b)
+    rows = np.arange(len(a))
+    log_value, cdf_ratio, pdf_ratio = log_h(-np.abs(found.z))
+    rise = b[found.row, found.upper] - b[found.row, found.lower]
+    terms = np.log(rise) + log_value
+    lead = a[rows, found.top] - a[rows, reference]
+    log_lead = np.log(lead, out=np.full(len(a), -np.inf), where=lead > 0.0)
+    largest = np.maximum(log_lead, _NOTHING)
+    np.maximum.at(largest, found.row, terms)
+    total = np.exp(log_lead - largest)
+    total += np.bincount(found.row, np.exp(terms - largest[found.row]), minlength=len(a))
+    value = largest + np.log(total, out=np.zeros(len(a)), where=total > 0.0)
+    share = np.exp(terms - value[found.row]) / rise
+    d_a, d_b = _spread(found, a.shape, share * cdf_ratio, share * pdf_ratio)
+    is_other = found.top != reference
+    per_lead = np.exp(np.minimum(-value[is_other], _LARGEST))
+    d_a[rows[is_other], found.top[is_other]] += per_lead
+    d_a[rows[is_other], reference[is_other]] -= per_lead
+    return value, d_a, d_b
+
+
+def _spread(
+    found: Corners, shape: tuple[int, int], by_height: FloatArray, by_slope: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return derivatives with respect to a and b, (r, n), from those of each term.
+
+    ``by_height`` are derivatives with respect to the difference in a of the line that gains to the other,
+    ``by_slope`` with respect to b_upper - b_lower.
+    """
+    by_height = np.where(found.z > 0.0, by_height, -by_height)
+    d_a, d_b = np.zeros(shape), np.zeros(shape)
+    for line, sign in ((found.upper, 1.0), (found.lower, -1.0)):
+        np.add.at(d_a, (found.row, line), sign * by_height)
+        np.add.at(d_b, (found.row, line), sign * by_slope)
+    return d_a, d_b
+
+
+def _crossing(a: FloatArray, b: FloatArray, a_steeper: FloatArray, b_steeper: FloatArray) -> FloatArray:
+    """Return where lines meet steeper ones; anything where these are not steeper."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return (a - a_steeper) / (b_steeper - b)
+
+
+def _highest_at_infinity(a: FloatArray, b: FloatArray) -> IntArray:
+    """Return the steepest line of each row, the highest of several, the first of several equal ones."""
+    return np.asarray(np.where(b == b.max(axis=1, keepdims=True), a, -np.inf).argmax(axis=1))

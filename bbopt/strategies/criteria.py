@@ -1,0 +1,123 @@
+"""Acquisitions by name, as strategies make them for a fitted model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bbopt.acquisitions.acquisition import Acquisition
+from bbopt.acquisitions.confidence import LowerConfidenceBound
+from bbopt.acquisitions.improvement import (
+    ExpectedImprovement,
+    LogExpectedImprovement,
+    LogProbabilityOfImprovement,
+)
+from bbopt.acquisitions.noisy import LogExpectedImprovementUnderNoise
+from bbopt.acquisitions.thompson import Thompson
+from bbopt.errors import SpaceError, UnsupportedError
+from bbopt.rng import Key
+from bbopt.surrogates.ensemble import Ensemble
+from bbopt.surrogates.gp import GP
+from bbopt.surrogates.paths import Paths
+from bbopt.surrogates.surrogate import Surrogate
+from bbopt.types import FloatArray
+
+DRAWS = 32
+"""Joint posterior draws that LogNEI averages over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What an acquisition may want to know beside the model.
+
+    Attributes
+    ----------
+    best : array (s,)
+        The lowest means that can be asked for, one a column of the model.
+    key : Key
+        For what is drawn at random; another one for every member of a batch.
+    """
+
+    best: FloatArray
+    key: Key
+
+
+Criterion = Callable[[Surrogate, Situation], Acquisition]
+"""From a fitted model to what is maximised. ``BayesianOptimization(acquisition=...)`` takes any."""
+
+
+def _noisy_ei(model: Surrogate, situation: Situation) -> Acquisition:
+    return LogExpectedImprovementUnderNoise(_exact(model, "noisy-ei"))
+
+
+def _thompson(model: Surrogate, situation: Situation) -> Acquisition:
+    exact = _exact(model, "thompson")
+    if isinstance(exact, Ensemble):  # hyper-parameters are drawn, too
+        drawn = situation.key.child("member").generator().integers(len(exact.members))
+        exact = exact.members[drawn]
+    return Thompson(Paths.draw(exact, 1, situation.key.child("path")))
+
+
+CRITERIA: Mapping[str, tuple[str, Criterion]] = {
+    "ei": ("EI", lambda model, it: ExpectedImprovement(model, it.best)),
+    "logei": ("LogEI", lambda model, it: LogExpectedImprovement(model, it.best)),
+    "lognei": ("LogNEI", lambda model, it: LogExpectedImprovement(model, it.best)),
+    "logpi": ("LogPI", lambda model, it: LogProbabilityOfImprovement(model, it.best)),
+    "ucb": ("UCB", lambda model, it: LowerConfidenceBound(model)),
+    "noisy-ei": ("noisy EI", _noisy_ei),
+    "thompson": ("Thompson sample", _thompson),
+}
+"""Name -> title, and how it is made. "lognei" is LogEI on joint draws, see :func:`with_pending`."""
+
+
+def check(acquisition: object) -> None:
+    """Raise SpaceError for what is neither "auto", a name nor a callable."""
+    if callable(acquisition) or (
+        isinstance(acquisition, str) and (acquisition in CRITERIA or acquisition == "auto")
+    ):
+        return
+    known = ", ".join(("auto", *CRITERIA))
+    raise SpaceError(
+        f"BayesianOptimization: acquisition must be one of {known}, or a function (model, situation) -> "
+        f"Acquisition; got {acquisition!r}"
+    )
+
+
+def title(acquisition: "str | Criterion") -> str:
+    """Return what explanations call it."""
+    if isinstance(acquisition, str):
+        return CRITERIA[acquisition][0]
+    return getattr(acquisition, "__name__", type(acquisition).__name__)
+
+
+def make(acquisition: "str | Criterion", model: Surrogate, situation: Situation) -> Acquisition:
+    """Return the acquisition for a model that knows what is pending."""
+    criterion = CRITERIA[acquisition][1] if isinstance(acquisition, str) else acquisition
+    return criterion(model, situation)
+
+
+def with_pending(
+    acquisition: "str | Criterion", model: Surrogate, X_pending: FloatArray, key: Key
+) -> Surrogate:
+    """Return the model as if what is pending had been told at its mean.
+
+    For LogNEI: joint draws of the noise-free outcome, also there. A Thompson sample needs neither: it
+    varies by itself.
+    """
+    if acquisition == "lognei":
+        return _exact(model, "lognei").draws(DRAWS, key.child("draws").generator(), X_pending)
+    if acquisition == "thompson" or not len(X_pending):
+        return model
+    return model.fantasize(X_pending)
+
+
+def has_draws(model: Surrogate) -> bool:
+    """Whether LogNEI can draw from the model."""
+    return isinstance(model, (GP, Ensemble))
+
+
+def _exact(model: Surrogate, name: str) -> GP | Ensemble:
+    if isinstance(model, (GP, Ensemble)):
+        return model
+    raise UnsupportedError(
+        f"acquisition {name!r} needs bbopt's own Gaussian process, got {type(model).__name__}; "
+        "logei, ei, logpi and ucb work with every surrogate"
+    )

@@ -1,0 +1,167 @@
+"""From a history to fitted models, for suggestions and for questions, and what is read off them."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from bbopt.acquisitions.acquisition import Acquisition, Sum
+from bbopt.acquisitions.mean import PosteriorMean
+from bbopt.data.history import Dataset, History
+from bbopt.errors import FitError
+from bbopt.maximizers.multistart import maximize
+from bbopt.rng import Key
+from bbopt.space import Space
+from bbopt.surrogates.feasibility import LogFeasibility
+from bbopt.surrogates.surrogate import Surrogate
+from bbopt.surrogates.threads import single_threaded
+from bbopt.types import FloatArray, IntArray, Tag
+
+_SLICE = 128
+"""Points at which the model is asked what fixed values allow."""
+_MOST_RESULTS = 3000
+"""For questions to a study; an ask is never refused, and takes what it takes."""
+
+
+class Fit(Protocol):
+    """What fits a surrogate: frozen configuration, such as ``GaussianProcess(...)``."""
+
+    def fit(
+        self,
+        space: Space,
+        X: FloatArray,
+        y: FloatArray,
+        variance: FloatArray | None = None,
+        *,
+        noise: float | None = None,
+        previous: Tag | None = None,
+        rng: Key | None = None,
+    ) -> "tuple[Any, Tag]":
+        """Return a :class:`~bbopt.surrogates.surrogate.Surrogate`, and notes for the next fit.
+
+        Parameters
+        ----------
+        space : Space
+        X : array (n, d)
+            Encoded points, n >= 1.
+        y : array (n,)
+            Finite outcomes, minimised.
+        variance : array (n,), optional
+            Known noise variances of these; nan where unknown.
+        noise : float or None
+            Standard deviation of the others: None learns it, 0 says exact.
+        previous : dict, optional
+            The notes of the last fit, plain JSON data.
+        rng : Key, optional
+
+        Raises
+        ------
+        FitError
+            When nothing can be fitted; a random point is asked then.
+        """
+        ...
+
+
+def fit_data(surrogate: Fit, data: Dataset, history: History, rng: Key) -> tuple[Surrogate, Tag]:
+    """Fit a surrogate to a study's one objective; returns it and notes for the next ask's tag."""
+    previous = history.latest("model").get("model")
+    return surrogate.fit(
+        history.spec.space,
+        data.X,
+        data.Y[:, 0],
+        data.Yvar[:, 0],
+        noise=history.spec.objectives[0].noise,
+        previous=previous if isinstance(previous, dict) else None,
+        rng=rng.child("fit"),
+    )
+
+
+def fit_failures(data: Dataset, history: History) -> LogFeasibility | None:
+    """Learn where runs fail, from the first failure on."""
+    if not len(data.X_failed):
+        return None
+    try:
+        return LogFeasibility.fit(
+            history.spec.space,
+            data.X,
+            data.X_failed,
+            previous=history.latest("failure_theta").get("failure_theta"),
+        )
+    except FitError:
+        return None
+
+
+def fit_history(history: History, surrogate: Fit) -> Surrogate:
+    """Fit the model that a study's questions (best, predict) are put to.
+
+    Raises
+    ------
+    FitError
+        Where nothing is complete, there are too many results, or nothing can be fitted.
+    """
+    data = _few_enough(history.dataset())
+    if not len(data.X):
+        raise FitError("no trial is complete yet")
+    with single_threaded():
+        return fit_data(surrogate, data, history, Key(0))[0]
+
+
+def best_of_model(history: History, surrogate: Fit, rng: Key) -> tuple[FloatArray, Surrogate]:
+    """Return the feasible point (d,) with the lowest posterior mean, and the model; raises FitError."""
+    data = _few_enough(history.dataset())
+    if len(data.X) < 2:
+        raise FitError("a model needs two results")
+    space = history.spec.space
+    with single_threaded():
+        model, _ = fit_data(surrogate, data, history, Key(0))
+        promise: Acquisition = PosteriorMean(model)
+        failures = fit_failures(data, history)
+        if failures is not None:
+            promise = Sum((promise, failures))
+        starts = good_points(model, outside(model, space))
+        x = maximize(promise, space, 1, starts, None, rng.child("recommend", len(history)))
+        return x[0], model
+
+
+def _few_enough(data: Dataset) -> Dataset:
+    if len(data.X) > _MOST_RESULTS:
+        raise FitError(
+            f"a Gaussian process on {len(data.X)} results would take too long; at most {_MOST_RESULTS}"
+        )
+    return data
+
+
+def outside(model: Surrogate, space: Space) -> IntArray:
+    """Return the rows of the model that nobody could ask again: outside the space, or off its steps."""
+    X = model.X
+    is_there = np.all(np.abs(space.project(X) - X) < 1e-9, axis=1) & space.feasible(X)
+    return np.flatnonzero(~is_there)
+
+
+def incumbent(
+    model: Surrogate, outside: IntArray, space: Space, fixed: FloatArray | None = None
+) -> FloatArray:
+    """Return the lowest posterior mean that a proposal can be compared with, one a column, (s,).
+
+    Over the rows that lie in the space: a better value outside would switch exploitation off, since
+    nothing inside promises to beat it. With fixed values, for the same reason, over the rows and a sample
+    that have these.
+    """
+    if fixed is None and not len(outside):
+        return model.incumbent
+    X = model.X
+    rows = np.delete(np.arange(len(X)), outside)
+    if fixed is not None:
+        free = np.isnan(fixed)
+        rows = rows[np.all(free | (np.abs(X[rows] - fixed) < 1e-9), axis=1)]
+    fitted = model.fitted[rows]
+    if fixed is not None or not len(rows):
+        sampled, _ = model.posterior(space.sample(_SLICE, Key(0), fixed=fixed))
+        fitted = np.concatenate([fitted, sampled])
+    return np.asarray(fitted.min(axis=0))
+
+
+def good_points(model: Surrogate, outside: IntArray) -> FloatArray:
+    """Return the points of the space with the lowest posterior means, (<= 5, d), from which to search."""
+    inside = np.delete(np.arange(len(model.X)), outside)
+    mean = model.fitted[inside].mean(axis=1)
+    return model.X[inside[np.argsort(mean, kind="stable")[:5]]]

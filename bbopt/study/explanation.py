@@ -1,0 +1,136 @@
+"""Why a trial was proposed, in words, from what its ask noted in the tag."""
+
+from typing import Any
+
+import numpy as np
+
+from bbopt.data.trial import Trial
+from bbopt.space import Space
+from bbopt.space.constraints import Formula
+from bbopt.spec import Spec
+from bbopt.strategies.strategy import AnyStrategy
+
+_AT_AN_END = 1e-6
+_OUTCOMES = {
+    "standardize": "centred and scaled",
+    "tail": "bad ones compressed by a logarithm",
+    "yeo-johnson": "made more normal by a power (Yeo-Johnson)",
+    "box-cox": "made more normal by a power (Box-Cox)",
+    "log": "as their logarithms",
+    "rank": "as the normal scores of their ranks",
+    "winsorize": "capped where far worse than the median",
+}
+
+
+def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
+    """Say in words why a trial was proposed.
+
+    For a suggestion of a model: what it expected there and how sure it was, how much of the promise came
+    from not knowing, which known constraints and ends of ranges hold it back, and, where the model could
+    not be used, why.
+    """
+    tag = _flat(trial.tag)
+    where = f"Trial {trial.number}: "
+    if "enqueued" in tag:
+        return where + "you asked for these params (enqueue)."
+    if "retry_of" in tag:
+        return (
+            where
+            + f"trial {tag['retry_of']} came to nothing (its lease expired, or it was never handed out), "
+            "so its params were tried again."
+        )
+    if "added" in tag:
+        return where + "added from elsewhere."
+    parts = _origin(tag)
+    if "mean" in tag:
+        parts += _promise(tag, spec)
+        parts += _edges(trial, spec.space)
+    if "chance" in tag:
+        parts.append(f"its chance not to fail is put at {tag['chance']:.0%}")
+    if "fallback" in tag:
+        parts.append(f"a random point, because no model could be used: {tag['fallback']}")
+    if "replicate_of" in tag:
+        parts.append(f"a repeat of trial {tag['replicate_of']}, since no new point was left")
+    return where + ("; ".join(parts) if parts else f"proposed by {type(strategy).__name__}") + "."
+
+
+def _origin(tag: dict[str, Any]) -> list[str]:
+    """Return what designs and populations noted."""
+    parts = []
+    if "index" in tag:
+        parts.append(f"point {tag['index']} of a space-filling sequence; results were not looked at")
+    if "thin" in tag:
+        parts.append("a random feasible point, since a space-filling sequence hardly ever meets one here")
+    if "cell" in tag:
+        parts.append(f"cell {tag['cell']} of a grid")
+    if "generation" in tag:
+        parts.append(f"member {tag['member']} of generation {tag['generation']} of the population")
+    if "fill" in tag:
+        parts.append("a spare point: all members of this generation were out")
+    return parts
+
+
+def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
+    """Return what the model expected, and why that was promising."""
+    name, expected = spec.objectives[0].name, tag["mean"] * spec.sign[0]
+    parts = [f"the model expected {name} = {expected:.6g} ± {tag['sd']:.2g} here"]
+    found = f"the largest {tag['by']} found"
+    if "acquisition" in tag:
+        found += f", {tag['acquisition']:.3g}"
+    parts.append(f"the best trade of promise and doubt ({found})")
+    if "exploration" in tag:
+        share = tag["exploration"]
+        reason = (
+            "it is there to learn"
+            if share > 0.9
+            else "it is there to do well"
+            if share < 0.1
+            else "the rest is what the model expects to gain"
+        )
+        parts.append(f"{share:.0%} of what it promises comes from not knowing (exploration): {reason}")
+    if "outcome" in tag:
+        parts.append(_form(tag))
+    return parts
+
+
+def _form(tag: dict[str, Any]) -> str:
+    """Return what the model was."""
+    text = f"the model was fitted to {tag['n']} results, {_OUTCOMES.get(tag['outcome'], tag['outcome'])}"
+    if tag.get("warped"):
+        text += ", with learnt warping of the parameters' scales"
+    if tag.get("members", 1) > 1:
+        text += f", averaged over {tag['members']} samples of its hyper-parameters"
+    if tag.get("jitter"):
+        text += (
+            f"; its covariance was close to singular, so {tag['jitter']:.0e} of the output scale was added "
+            "to its diagonal"
+        )
+    return text
+
+
+def _edges(trial: Trial, space: Space) -> list[str]:
+    """Return which known constraints and ends of ranges a point lies at."""
+    [x] = X = space.encode(trial.params)
+    columns, active = space.columns(X), space.active(X)[0]
+    tight = [c.text for c in space.constraints if isinstance(c, Formula) and c.is_tight(columns)[0]]
+    parts = [f"it lies on the edge of {listed(tight)}"] if tight else []
+    varying = [p.name for p in space.parameters if not p.is_constant]
+    ordered = active & ~np.asarray(space.is_categorical)
+    for word, at_end in (("lowest", x <= _AT_AN_END), ("highest", x >= 1.0 - _AT_AN_END)):
+        names = [varying[j] for j in np.flatnonzero(ordered & at_end)]
+        if names:
+            parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} at the {word} value")
+    return parts
+
+
+def listed(words: list[str]) -> str:
+    """Return "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _flat(tag: Any) -> dict[str, Any]:
+    """Return the innermost words of a tag that composed strategies nested."""
+    flat: dict[str, Any] = {}
+    for word, value in tag.items():
+        flat.update(_flat(value) if isinstance(value, dict) else {word: value})
+    return flat
