@@ -9,6 +9,7 @@ MacKay 1992; Snoek, Larochelle and Adams 2012, section 3.2, for the averaging of
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from bbopt.rng import Key
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.likelihood import LogPosterior
 from bbopt.surrogates.outcomes import Outcome
+from bbopt.surrogates.stack import Stack
 from bbopt.surrogates.surrogate import Pullback
 from bbopt.types import FloatArray
 
@@ -44,12 +46,12 @@ def sample_hyperparameters(
     theta = np.array(best.to_list())
     lower, upper = posterior.bounds
     free = np.flatnonzero(upper > lower)
-    highest, _ = posterior(theta)
+    highest, slope = posterior(theta)
     H = np.empty((len(free), len(free)))
     for i, j in enumerate(free):
         e = np.zeros(len(theta))
-        e[j] = _DIFFERENCE
-        H[i] = (posterior(theta - e)[1][free] - posterior(theta + e)[1][free]) / (2 * _DIFFERENCE)
+        e[j] = _DIFFERENCE if theta[j] < upper[j] else -_DIFFERENCE
+        H[i] = (slope[free] - posterior(theta + e)[1][free]) / e[j]
     values, vectors = np.linalg.eigh(0.5 * (H + H.T))
     root = vectors / np.sqrt(np.maximum(values, _WIDEST**-2))
     half = rng.generator().standard_normal((-(-count // 2), len(free)))
@@ -66,7 +68,7 @@ def sample_hyperparameters(
     return draws
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ensemble:
     """Several processes on the same data side by side: means (b, s) and variances (b, s).
 
@@ -115,11 +117,15 @@ class Ensemble:
 
     def posterior(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return means (b, s) and variances (b, s)."""
+        if self._stack is not None:
+            return self._stack.posterior(X)
         pairs = [member.posterior(X) for member in self.members]
         return self._beside([m for m, _ in pairs]), self._wide([m for m, _ in pairs], [v for _, v in pairs])
 
     def posterior_vjp(self, X: FloatArray) -> tuple[FloatArray, FloatArray, Pullback]:
         """Return means (b, s), variances (b, s) and their pullback."""
+        if self._stack is not None:
+            return self._stack.posterior_vjp(X)
         triples = [member.posterior_vjp(X) for member in self.members]
         means, variances = [t[0] for t in triples], [t[1] for t in triples]
         pull = self._pullback([t[2] for t in triples], means, variances, axis=1)
@@ -168,6 +174,10 @@ class Ensemble:
         centre = mean.mean(axis=1)
         spread = variance.mean(axis=1) + ((mean - centre[:, None]) ** 2).mean(axis=1)
         return self.outcome.inverse(centre), self.outcome.inverse_sd(centre, np.sqrt(spread))
+
+    @cached_property
+    def _stack(self) -> Stack | None:
+        return Stack.of(self.members)
 
     @staticmethod
     def _beside(arrays: list[FloatArray]) -> FloatArray:

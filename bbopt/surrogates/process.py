@@ -25,6 +25,8 @@ MOST_SKIPPED = 0.05
 """The share of new observations at which the hyper-parameters are fitted again in any case."""
 WARPING_PAYS = 3.0
 """Nats of log posterior that a warping must gain: odds of 20 to 1 against chance, and less to and fro."""
+MEMBERS_LAST = 0.1
+"""The share of new observations up to which samples of hyper-parameters are used again."""
 FEW_TO_WARP = 4
 """Observations per numeric column below which no warping is tried: it has two parameters a column."""
 
@@ -120,10 +122,7 @@ class GaussianProcess:
             if added > 1e-12:
                 notes["jitter"] = added
             return gp, notes
-        notes["members"] = self.ensemble
-        draws = sample_hyperparameters(
-            posterior, found.hyperparameters, self.ensemble, (rng or Key(0)).child("ensemble")
-        )
+        draws = task.members(posterior, found.hyperparameters, (rng or Key(0)).child("ensemble"), notes)
         return Ensemble(tuple(posterior.process(one, outcome) for one in draws)), notes
 
 
@@ -136,6 +135,8 @@ class _Notes:
     gain: float | None = None
     outcome: str | None = None
     is_warped: bool = False
+    members: tuple[list[float], ...] = ()
+    n_members: int = 0
 
     @classmethod
     def read(cls, tag: Tag | None) -> "_Notes":
@@ -143,7 +144,8 @@ class _Notes:
         if not tag or not isinstance(tag.get("theta"), list) or not is_whole(tag.get("n")):
             return cls()
         theta = [float(value) for value in tag["theta"]]
-        return cls(theta, int(tag["n"]), tag.get("gain"), tag.get("outcome"), bool(tag.get("warped")))
+        form = tag.get("gain"), tag.get("outcome"), bool(tag.get("warped"))
+        return cls(theta, int(tag["n"]), *form, tuple(tag.get("members", ())), tag.get("drawn_at", 0))
 
 
 class _Task:
@@ -200,6 +202,20 @@ class _Task:
         if self.config.warping == "auto" and self.is_fresh:
             return self._warping_if_it_pays(posterior, found, z, outcome)
         return posterior, found
+
+    def members(
+        self, posterior: LogPosterior, best: Hyperparameters, rng: Key, notes: Tag
+    ) -> list[Hyperparameters]:
+        """Return samples of the hyper-parameters: those of the last fit while there is little news."""
+        n, last = len(self.y), self.notes
+        kept = [theta for theta in last.members if len(theta) == len(notes["theta"])]
+        is_current = n - last.n_members <= MEMBERS_LAST * n and len(kept) == self.config.ensemble
+        if is_current and not self.is_fresh and last.is_warped == notes["warped"]:
+            notes.update(members=kept, drawn_at=last.n_members)
+            return [Hyperparameters.from_list(theta) for theta in kept]
+        drawn = sample_hyperparameters(posterior, best, self.config.ensemble, rng)
+        notes.update(members=[one.to_list() for one in drawn], drawn_at=n)
+        return drawn
 
     def gain(self, found: Maximum) -> float | None:
         """Return what a fit gained per new observation; None where that says nothing of the next one."""

@@ -1,31 +1,22 @@
-"""LogEI and LogNEI against mpmath, BoTorch, Monte Carlo and finite differences."""
+"""Improvement against mpmath, BoTorch, closed forms and Monte Carlo; its formulas in torch."""
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
+from scipy.stats import norm
 
-from bbopt.acquisitions.acquisition import Sum
-from bbopt.acquisitions.improvement import LogExpectedImprovement, log_h
+from bbopt.acquisitions.confidence import LowerConfidenceBound, lower_confidence_bound
+from bbopt.acquisitions.improvement import (
+    ExpectedImprovement,
+    LogExpectedImprovement,
+    LogProbabilityOfImprovement,
+    expected_improvement,
+    exploration,
+    log_cdf,
+    log_expected_improvement,
+    log_h,
+    log_probability_of_improvement,
+)
 from bbopt.rng import Key
-from bbopt.space import Real, Space
-from bbopt.surrogates.covariance import Covariance
-from bbopt.surrogates.fit import fit
-from bbopt.surrogates.gp import GP, Hyperparameters
-
-
-def box(d):
-    return Space([Real(f"x{j}", 0, 1) for j in range(d)])
-
-
-def noisy_data(n=20, d=3, sd=0.1, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.random((n, d))
-    return X, np.sin(4 * X[:, 0]) + ((X - 0.4) ** 2).sum(1) + sd * rng.standard_normal(n)
-
-
-def differences(function, X, h=1e-5):
-    eye = np.eye(X.shape[1]) * h
-    return np.array([[(function(x + e)[0] - function(x - e)[0]) / (2 * h) for e in eye] for x in X[:, None]])
 
 
 def test_log_h_against_many_digits():
@@ -54,80 +45,118 @@ def test_log_h_against_many_digits():
         assert pdf == pytest.approx(float(expected[2]), rel=1e-9)
 
 
-def test_log_h_is_finite_far_out():
-    values, cdf_ratio, pdf_ratio = log_h(np.array([-1e8, -1e12, 1e8]))
-    assert np.isfinite(values).all()
-    assert np.isfinite(cdf_ratio).all()
-    assert np.isfinite(pdf_ratio).all()
+def test_log_cdf_against_many_digits():
+    mpmath = pytest.importorskip("mpmath")
+    mpmath.mp.dps = 60
+    z = np.concatenate([-np.logspace(2.5, -3, 40), [0.0], np.logspace(-3, 1, 30)])
+    values, ratio = log_cdf(z)
+    for x, value, slope in zip(z, values, ratio, strict=True):
+        x = mpmath.mpf(float(x))
+        assert value == pytest.approx(float(mpmath.log(mpmath.ncdf(x))), rel=1e-12, abs=1e-300)
+        assert slope == pytest.approx(float(mpmath.npdf(x) / mpmath.ncdf(x)), rel=1e-12, abs=1e-300)
 
 
-def test_equals_expected_improvement():
-    X, y = noisy_data()
-    gp = fit(box(3), X, y)
-    at = np.random.default_rng(1).random((7, 3))
-    mean, variance = gp.posterior(at)
-    sd = np.sqrt(variance[:, 0])
-    z = (gp.incumbent - mean[:, 0]) / sd
-    expected = sd * (np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) + z * ndtr(z))
+@pytest.mark.parametrize("formula", [log_h, log_cdf])
+def test_logarithms_are_finite_far_out(formula):
+    for result in formula(np.array([-1e12, -1e8, 1e8, 1e12])):
+        assert np.isfinite(result).all()
+
+
+def test_expected_improvement_is_the_closed_form(process, points):
+    gp = process()
+    mean, variance = (a[:, 0] for a in gp.posterior(points))
+    sd = np.sqrt(variance)
+    z = (gp.incumbent - mean) / sd
+    expected = sd * (norm.pdf(z) + z * norm.cdf(z))
+    np.testing.assert_allclose(ExpectedImprovement(gp, gp.incumbent).value(points), expected, rtol=1e-9)
     np.testing.assert_allclose(
-        np.exp(LogExpectedImprovement(gp, gp.incumbent).value(at)), expected, rtol=1e-9
+        LogExpectedImprovement(gp, gp.incumbent).value(points), np.log(expected), rtol=1e-9
     )
 
 
-def test_equals_botorch():
+def test_expected_improvement_is_what_many_samples_say(process, points):
+    gp = process(5)
+    best = gp.incumbent + 0.5
+    mean, variance = gp.posterior(points)
+    z = norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    samples = np.maximum(best - mean - np.sqrt(variance) * z, 0).mean(axis=1)
+    ours = ExpectedImprovement(gp, best).value(points)
+    np.testing.assert_allclose(ours, samples, rtol=1e-3, atol=1e-6)
+    assert ours.max() > 0.05
+
+
+def test_probability_of_improvement_is_the_closed_form(process, points):
+    gp = process()
+    mean, variance = (a[:, 0] for a in gp.posterior(points))
+    expected = norm.logcdf((gp.incumbent - 0.2 - mean) / np.sqrt(variance))
+    ours = LogProbabilityOfImprovement(gp, gp.incumbent, xi=0.2).value(points)
+    np.testing.assert_allclose(ours, expected, rtol=1e-10)
+
+
+def test_values_and_gradients_are_botorchs(process, points, botorch_model):
     torch = pytest.importorskip("torch")
-    pytest.importorskip("botorch")
-    from botorch.acquisition.analytic import LogExpectedImprovement as Peer
-    from botorch.models import SingleTaskGP
-    from gpytorch.kernels import MaternKernel, ScaleKernel
+    from botorch.acquisition import analytic as peer
 
-    X, y = noisy_data(n=25)
-    y = (y - y.mean()) / y.std()
-    space, noise = box(3), 0.01
-    ours = GP.build(
-        Covariance(space), Hyperparameters(np.log([0.4, 0.7, 1.3]), 1.7, noise), X, y, np.full(25, noise)
-    )
-    kernel = ScaleKernel(MaternKernel(nu=2.5, ard_num_dims=3)).double()
-    model = SingleTaskGP(
-        torch.tensor(X),
-        -torch.tensor(y)[:, None],
-        train_Yvar=torch.full((25, 1), noise, dtype=torch.double),
-        covar_module=kernel,
-        outcome_transform=None,
-    )
-    kernel.base_kernel.lengthscale = torch.tensor([[0.4, 0.7, 1.3]], dtype=torch.double)
-    kernel.outputscale = torch.tensor(1.7, dtype=torch.double)
-    model.mean_module.constant.data = torch.tensor(-ours.mean, dtype=torch.double)
-    model.eval()
-    at = np.random.default_rng(1).random((9, 3))
-    best = float(y.min())
-    tensor = torch.tensor(at)[:, None].requires_grad_(True)
-    peer = Peer(model, best_f=-best)(tensor)
-    peer.sum().backward()
-    value, gradient = LogExpectedImprovement(ours, np.array([best])).value_and_grad(at)
-    np.testing.assert_allclose(value, peer.detach().numpy(), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(gradient, tensor.grad.numpy()[:, 0], rtol=1e-5, atol=1e-6)
+    gp = process(25)
+    best = gp.incumbent + 0.3
+    model, best_f = botorch_model(gp), -float(best[0])
+    with pytest.warns(match="numerical issues"):
+        plain = peer.ExpectedImprovement(model, best_f)
+    pairs = [
+        (ExpectedImprovement(gp, best), plain),
+        (LogExpectedImprovement(gp, best), peer.LogExpectedImprovement(model, best_f)),
+        (LogProbabilityOfImprovement(gp, best), peer.LogProbabilityOfImprovement(model, best_f)),
+        (LowerConfidenceBound(gp, beta=2.5), peer.UpperConfidenceBound(model, beta=2.5)),
+    ]
+    for ours, theirs in pairs:
+        tensor = torch.tensor(points)[:, None].requires_grad_(True)
+        expected = theirs(tensor)
+        expected.sum().backward()
+        value, gradient = ours.value_and_grad(points)
+        np.testing.assert_allclose(value, expected.detach().numpy(), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(gradient, tensor.grad.numpy()[:, 0], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("draws", [0, 16])
-def test_gradients(draws):
-    X, y = noisy_data()
-    gp = fit(box(3), X, y)
-    model = gp.draws(draws, Key(0).generator()) if draws else gp
-    acquisition = LogExpectedImprovement(model, model.incumbent)
-    at = np.random.default_rng(2).random((6, 3))
-    value, gradient = acquisition.value_and_grad(at)
-    np.testing.assert_allclose(value, acquisition.value(at), rtol=1e-12)
-    np.testing.assert_allclose(
-        gradient, differences(acquisition.value, at), rtol=1e-6, atol=1e-6 * np.abs(gradient).max()
-    )
+@pytest.mark.parametrize(
+    "formula",
+    [
+        expected_improvement,
+        log_expected_improvement,
+        log_probability_of_improvement,
+        lower_confidence_bound,
+        lambda *args: (exploration(*args),),
+    ],
+)
+def test_formulas_are_the_same_in_torch(formula):
+    torch = pytest.importorskip("torch")
+    mean = np.linspace(-50, 60, 40)[:, None]
+    sd = np.linspace(0.3, 1.1, 40)[:, None]
+    for ours, theirs in zip(
+        formula(mean, sd, 0.7), formula(torch.tensor(mean), torch.tensor(sd), 0.7), strict=True
+    ):
+        np.testing.assert_allclose(np.broadcast_to(ours, (40, 1)), theirs.numpy(), rtol=1e-9, atol=1e-300)
 
 
-def test_noisy_expected_improvement_is_the_average_over_noise_free_draws():
+def test_exploration_is_the_share_of_the_uncertainty():
+    mean, sd, best = np.array([-2.0, -0.5, -0.1]), np.array([0.4, 0.7, 2.0]), 0.3
+    z = (best - mean) / sd
+    whole = (best - mean) * norm.cdf(z) + sd * norm.pdf(z)
+    np.testing.assert_allclose(exploration(mean, sd, best), sd * norm.pdf(z) / whole, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "share"),
+    [(1.0, 1e-3, 1.0), (0.0, 1.0, 1.0), (1e9, 1e-9, 1.0), (-1.0, 1e-3, 0.0), (-1e9, 1e-9, 0.0)]
+    + [(1.0, 0.0, 1.0), (0.0, 0.0, 1.0), (-1.0, 0.0, 0.0)],
+)
+def test_exploration_where_only_one_of_both_counts(mean, sd, share):
+    assert exploration(np.array([mean]), np.array([sd]), 0.0) == pytest.approx(share, abs=1e-12)
+
+
+def test_noisy_expected_improvement_is_the_average_over_noise_free_draws(process):
     """Against brute force: joint draws of f at data and candidate, improvement on each draw's best."""
-    X, y = noisy_data(n=8, d=2, sd=0.3)
-    gp = fit(box(2), X, y, noise=0.3)
-    at = np.random.default_rng(3).random((4, 2))
+    gp = process(8, noise=0.3)
+    at = gp.X[gp.fitted[:, 0].argmin()] + 0.2 * np.random.default_rng(3).standard_normal((4, 3))
     model = gp.draws(4000, Key(1).generator())
     ours = np.exp(LogExpectedImprovement(model, model.incumbent).value(at))
     mean, covariance = (a[0] for a in gp.joint(np.concatenate([gp.X, at])[None]))
@@ -135,24 +164,19 @@ def test_noisy_expected_improvement_is_the_average_over_noise_free_draws():
     f = mean + L @ np.random.default_rng(4).standard_normal((12, 200_000))
     brute = np.maximum(f[:8].min(axis=0) - f[8:], 0).mean(axis=1)
     np.testing.assert_allclose(ours, brute, rtol=0.1, atol=2e-3)
+    assert brute.max() > 0.02
 
 
-def test_fantasies_lower_the_value_where_they_are():
-    X, y = noisy_data()
-    gp = fit(box(3), X, y, noise=0)
+def test_fantasies_lower_the_value_where_they_are(process):
+    gp = process(noise=1e-6)
     at = np.random.default_rng(5).random((1, 3))
     before = LogExpectedImprovement(gp, gp.incumbent).value(at)
     after = LogExpectedImprovement(gp.fantasize(at), gp.incumbent).value(at)
     assert after[0] < before[0] - 3
 
 
-def test_sum_adds_values_and_gradients():
-    X, y = noisy_data()
-    gp = fit(box(3), X, y)
-    part = LogExpectedImprovement(gp, gp.incumbent)
-    at = np.random.default_rng(6).random((5, 3))
-    value, gradient = part.value_and_grad(at)
-    twice = Sum((part, part))
-    np.testing.assert_allclose(twice.value(at), 2 * value)
-    np.testing.assert_allclose(twice.value_and_grad(at)[1], 2 * gradient)
-    np.testing.assert_array_equal(twice.scale, part.scale)
+def test_a_confidence_bound_without_confidence_is_the_mean(process, points):
+    gp = process()
+    np.testing.assert_allclose(
+        LowerConfidenceBound(gp, beta=0.0).value(points), -gp.posterior(points)[0][:, 0], rtol=1e-12
+    )

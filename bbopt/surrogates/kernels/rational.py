@@ -68,7 +68,7 @@ class Mixed(Scaled):
 
     def join(self, other: Scaled) -> "Mixed":
         """Return these points and then the others."""
-        data = np.concatenate([self._data, other._data])
+        data = np.concatenate([self.data, other.data])
         return Mixed(self.profile, data, self.inverse, self.selection, data)
 
     def gram(self, pool: Pool) -> tuple[FloatArray, GramPullback]:
@@ -88,7 +88,7 @@ class Mixed(Scaled):
 
     def random_features(self, count: int, generator: np.random.Generator) -> RandomFeatures:
         """Return cosines whose frequencies are normal, with variances from a Gamma(a, 1/a)."""
-        omega = generator.standard_normal((self._data.shape[1] - 2, count))
+        omega = generator.standard_normal((self.data.shape[1] - 2, count))
         omega *= np.sqrt(generator.gamma(self._shape, 1.0 / self._shape, count))
         return cosines(omega, generator.uniform(0.0, 2 * np.pi, count))
 

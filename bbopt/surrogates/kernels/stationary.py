@@ -127,7 +127,7 @@ class Scaled:
         Where the features come from.
     """
 
-    __slots__ = ("_data", "_query", "inverse", "profile", "selection")
+    __slots__ = ("_query", "data", "inverse", "profile", "selection")
 
     def __init__(
         self,
@@ -138,36 +138,36 @@ class Scaled:
         data: FloatArray | None = None,
     ) -> None:
         self.profile, self.inverse, self.selection = profile, inverse, selection
-        self._data = _widened(Z) if data is None else data
+        self.data = _widened(Z) if data is None else data
         self._query: FloatArray | None = None
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self.data)
 
     @property
     def Z(self) -> FloatArray:
         """The scaled features (n, f)."""
-        return self._data[:, :-2]
+        return self.data[:, :-2]
 
     @property
     def query(self) -> FloatArray:
         """[-2 Z, |z|², 1], the partner of [Z, 1, |z|²]."""
         if self._query is None:
-            self._query = np.empty_like(self._data)
+            self._query = np.empty_like(self.data)
             np.multiply(self.Z, -2.0, out=self._query[:, :-2])
-            self._query[:, -2] = self._data[:, -1]
+            self._query[:, -2] = self.data[:, -1]
             self._query[:, -1] = 1.0
         return self._query
 
     def join(self, other: "Scaled") -> "Scaled":
         """Return these points and then the others."""
-        data = np.concatenate([self._data, other._data])
+        data = np.concatenate([self.data, other.data])
         return Scaled(self.profile, data, self.inverse, self.selection, data)
 
     def gram(self, pool: Pool) -> tuple[FloatArray, GramPullback]:
         """Return k (n, n), exactly 1 on the diagonal, and its pullback; see the protocol."""
         k, slope = pool.matrix(), pool.matrix()
-        np.matmul(self.query, self._data.T, out=k)
+        np.matmul(self.query, self.data.T, out=k)
         profiles.evaluate(self.profile.formula, k, slope, lower=True)
         k.flat[:: len(k) + 1] = 1.0
         slope.flat[:: len(k) + 1] = 0.0  # a point does not move away from itself
@@ -175,7 +175,7 @@ class Scaled:
         def pull(G: FloatArray) -> tuple[FloatArray, FloatArray]:
             # dL/dz_i = -2 sum_j (G t)_ij (z_i - z_j): one symmetric product with [Z, 1] for all columns
             profiles.multiply_lower(G, slope)
-            product = blas.dsymm(-2.0, G.T, self._data[:, :-1], side=0, lower=0)
+            product = blas.dsymm(-2.0, G.T, self.data[:, :-1], side=0, lower=0)
             dZ = self.Z * product[:, -1:] - product[:, :-1]
             return self._to_theta(dZ), self._to_features(dZ)
 
@@ -183,13 +183,13 @@ class Scaled:
 
     def cross(self, other: "Scaled") -> tuple[FloatArray, Pullback]:
         """Return k (b, n) of these points with others, and its pullback."""
-        k = self.query @ other._data.T
+        k = self.query @ other.data.T
         slope = np.empty_like(k)
         profiles.evaluate(self.profile.formula, k, slope)
 
         def pull(W: FloatArray) -> FloatArray:
             # the column of ones gives the sum of the weights
-            product = (W * slope) @ other._data[:, :-1]
+            product = (W * slope) @ other.data[:, :-1]
             return self._to_features(product[:, :-1] - product[:, -1:] * self.Z)
 
         return k, pull
@@ -205,7 +205,7 @@ class Scaled:
             raise UnsupportedError(
                 f"the kernel {self.profile.name} has no random features: its Profile needs freedom="
             )
-        omega = generator.standard_normal((self._data.shape[1] - 2, count))
+        omega = generator.standard_normal((self.data.shape[1] - 2, count))
         if freedom != inf:  # in z, whose factor is 2 nu: see profiles.py
             omega /= np.sqrt(generator.chisquare(freedom, count))
         return cosines(omega, generator.uniform(0.0, 2 * np.pi, count))

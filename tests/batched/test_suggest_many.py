@@ -1,0 +1,183 @@
+"""Suggestions for many loops: as good as those of the CPU path, independent of each other, in their boxes."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from loops import a_loop, box, posterior_of
+
+from bbopt.acquisitions.improvement import LogExpectedImprovement
+from bbopt.batched import Loop, suggest_many
+from bbopt.errors import DataError, FitError, MissingExtra, UnsupportedError
+from bbopt.maximizers.multistart import maximize
+from bbopt.rng import Key
+from bbopt.space import Integer, Real, Space
+from bbopt.surrogates.fit import fit
+from bbopt.surrogates.gp import Hyperparameters
+
+torch = pytest.importorskip("torch")
+from bbopt.batched import multistart  # noqa: E402
+from bbopt.batched.gp import BatchedGP, BatchedLogEI  # noqa: E402
+from bbopt.batched.likelihood import BatchedLogPosterior  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("d", "sizes"), [(2, (5, 12, 20, 30, 50)), (6, (20, 31, 40, 50, 60)), (12, (40, 60))]
+)
+def test_the_search_finds_no_less_than_that_of_the_cpu(d, sizes):
+    posteriors = [posterior_of(a_loop(n, n, d)) for n in sizes]
+    processes = [fit(box(d), p.observed.X, p.observed.y) for p in posteriors]
+    theta = np.array([process.theta for process in processes])
+    processes = [p.process(Hyperparameters.from_list(row)) for p, row in zip(posteriors, theta, strict=True)]
+    near = [process.X[process.fitted[:, 0].argsort()[:5]] for process in processes]
+    rngs = [Key(1).child(n) for n in sizes]
+    batch = BatchedGP.build(BatchedLogPosterior.of(posteriors, "cpu"), torch.as_tensor(theta))
+    X, values = multistart.maximize(
+        BatchedLogEI(batch, batch.incumbent),
+        [box(d)] * len(sizes),
+        np.array([process.scale for process in processes]),
+        near,
+        [process.X for process in processes],
+        rngs,
+    )
+    for i, process in enumerate(processes):
+        acquisition = LogExpectedImprovement(process, process.incumbent)
+        x = maximize(acquisition, box(d), 1, near[i], None, rngs[i], exclude=process.X)
+        np.testing.assert_allclose(acquisition.value(X[[i]]), values[i], rtol=1e-8)
+        assert values[i] >= acquisition.value(x)[0] - 1e-6
+
+
+@pytest.mark.parametrize("draws", [0, 8])
+def test_both_paths_suggest_equally_promising_points(draws):
+    loops = [a_loop(n, n) for n in (3, 20, 40)]
+    for one, other in zip(
+        suggest_many(loops, draws=draws), suggest_many(loops, "cpu", draws=draws), strict=True
+    ):
+        assert other.log_posterior == pytest.approx(one.log_posterior, abs=0.05)
+        assert other.acquisition == pytest.approx(one.acquisition, abs=0.1)
+        assert np.all((other.x >= 0) & (other.x <= 1))
+
+
+def test_the_cpu_path_is_a_fit_and_a_search():
+    loop = a_loop(30, 2)
+    gp = fit(loop.space, loop.X, loop.y)
+    near = gp.X[np.argsort(gp.fitted[:, 0], kind="stable")[:5]]
+    acquisition = LogExpectedImprovement(gp, gp.incumbent)
+    x = maximize(acquisition, loop.space, 1, near, None, Key(5).child(0), exclude=loop.X)
+    found = suggest_many([loop], rng=Key(5))[0]
+    np.testing.assert_array_equal(found.x, x[0])
+    assert found.theta == gp.theta
+
+
+def test_loops_are_independent_and_come_back_in_order():
+    loops = [a_loop(n, n, d) for n, d in ((10, 2), (70, 2), (20, 2), (30, 3), (66, 2))]
+    together = suggest_many(loops, "cpu", Key(3))
+    for i, loop in enumerate(loops):
+        strangers = [a_loop(9, 1, d=4)] * i  # so that the loop has the same number
+        alone = suggest_many([*strangers, loop], "cpu", Key(3))[-1]
+        assert together[i].x.shape == (loop.space.d,)
+        assert alone.log_posterior == pytest.approx(together[i].log_posterior, abs=1e-3)
+        assert alone.acquisition == pytest.approx(together[i].acquisition, abs=1e-2)
+
+
+def test_the_same_question_has_the_same_answer():
+    loops = [a_loop(n, n) for n in (20, 40)]
+    for one, other in zip(suggest_many(loops, "cpu"), suggest_many(loops, "cpu"), strict=True):
+        np.testing.assert_array_equal(one.x, other.x)
+    assert not np.array_equal(suggest_many(loops, "cpu", Key(9))[0].x, suggest_many(loops, "cpu")[0].x)
+
+
+def test_other_spaces_take_the_cpu_path():
+    space = Space([Real("a", 0, 1), Integer("k", 1, 40)])
+    X = space.sample(12, Key(0))
+    loops = [Loop(space, X, ((X - 0.3) ** 2).sum(axis=1)), a_loop(20, 0, 2)]
+    here, there = suggest_many(loops)[0], suggest_many(loops, "cpu")[0]
+    np.testing.assert_array_equal(here.x, there.x)
+    np.testing.assert_array_equal(space.project(there.x[None])[0], there.x)
+
+
+def test_a_fit_goes_on_from_an_earlier_one():
+    loop = a_loop(44, 0)
+    cold = suggest_many([loop], "cpu")[0]
+    assert len(cold.theta) == loop.space.d + 2
+    warm = suggest_many([replace(loop, theta=cold.theta, n_fitted=43)], "cpu")[0]
+    assert warm.log_posterior >= cold.log_posterior - 1e-6
+    assert warm.log_posterior == pytest.approx(cold.log_posterior, abs=0.05)
+
+
+def test_large_data_sets_try_all_cold_starts_on_all_points(monkeypatch):
+    monkeypatch.setattr("bbopt.surrogates.fit.LARGE", 20)
+    loop, rows = a_loop(40, 1), []
+    original = BatchedLogPosterior.maximize
+    monkeypatch.setattr(
+        BatchedLogPosterior,
+        "maximize",
+        lambda self, starts, n_new: rows.extend(map(len, starts)) or original(self, starts, n_new),
+    )
+    cold = suggest_many([loop], "cpu")[0]
+    suggest_many([replace(loop, theta=cold.theta)], "cpu")
+    assert rows == [3, 1]
+
+
+def test_what_was_asked_before_is_not_suggested_again(monkeypatch):
+    loop = a_loop(20, 0)
+    first = suggest_many([loop], "cpu")[0]
+    known = np.vstack([loop.X, first.x])
+    original = multistart._best_new
+    monkeypatch.setattr(multistart, "_best_new", lambda X, values, exclude: original(X, values, known))
+    second = suggest_many([loop], "cpu")[0]
+    assert not np.array_equal(first.x, second.x)
+    assert second.acquisition <= first.acquisition
+
+
+def test_no_loops_no_suggestions():
+    assert suggest_many([]) == suggest_many([], "cpu") == []
+
+
+def test_what_cannot_be_is_refused_by_name():
+    loop = a_loop(5, 0)
+    with pytest.raises(DataError, match="device must be None, 'auto'"):
+        suggest_many([loop], "gpu")
+    with pytest.raises(DataError, match="draws must be an integer of at least 0, got -1"):
+        suggest_many([loop], draws=-1)
+    with pytest.raises(DataError, match=r"X must have shape \(5, 3\), got \(4, 3\)"):
+        Loop(loop.space, loop.X[:4], loop.y)
+    with pytest.raises(DataError, match=r"theta must have shape \(5,\)"):
+        replace(loop, theta=[0.0])
+    with pytest.raises(FitError, match="at least one finite"):
+        suggest_many([replace(loop, y=np.full(5, np.nan))], "cpu")
+
+
+def test_a_gpu_that_is_not_there_is_said_so(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UnsupportedError, match="no GPU here"):
+        suggest_many([a_loop(5, 0)], "cuda")
+    assert len(suggest_many([a_loop(5, 0)], "auto")) == 1
+
+
+def test_auto_asks_the_cost_model_and_none_else(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    asked = []
+    monkeypatch.setattr(
+        "bbopt.batched.suggest.choose_device", lambda n, d, loops: asked.append((n, d, loops)) or None
+    )
+    suggest_many([a_loop(10, 0), a_loop(30, 1), a_loop(80, 2)], "auto")
+    assert asked == [(30, 3, 2), (80, 3, 1)]
+
+
+def test_without_torch_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra, match=r"torch, which bbopt's extra \[torch\] brings"):
+        suggest_many([a_loop(5, 0)], "cpu")
+    assert len(suggest_many([a_loop(5, 0)])) == 1
+
+
+def test_the_cpu_path_does_not_load_torch():
+    code = (
+        "import sys, numpy as np\nfrom bbopt import Real, Space\nfrom bbopt.batched import Loop, suggest_many\n"
+        "loop = Loop(Space([Real('x', 0, 1)]), np.array([[0.1], [0.7]]), np.array([1.0, 0.0]))\n"
+        "suggest_many([loop])\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
