@@ -126,6 +126,9 @@ class Function(OneObjective):
     formula : callable
         From :data:`Columns` of n points to their values (n,). A module-level function, so that the
         problem can be pickled. It reads a conditional parameter only where it is active.
+    everywhere : bool
+        Whether the formula holds outside of the space too, with no value as low as the optimum there:
+        such a function can be moved about without walls.
     """
 
     name: str
@@ -133,6 +136,7 @@ class Function(OneObjective):
     optimum: Optimum
     source: str
     formula: Callable[[Columns], FloatArray]
+    everywhere: bool = False
 
     def evaluate(self, params: Params, rng: Key | None = None) -> Observation:
         """Evaluate one point, straight from ``params``: no rounding by encoding."""

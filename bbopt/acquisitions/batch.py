@@ -9,7 +9,8 @@ function of the points. Both maxima are smoothed so that the logarithm has usefu
     max_j  becomes  the p-norm over j
 
 whose tail falls off like 1/|u|, not like exp(u): points that improve in no sample still have a way to
-go. The derivative with respect to L is carried to the covariance in closed form (Murray 2016, equation 9).
+go. The derivative with respect to L is carried to the covariance in closed form (Murray 2016, arXiv
+1602.07527).
 """
 
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class LogExpectedImprovementOfBatch:
         Raises
         ------
         FitError
-            When the posterior covariance of a set is not finite.
+            When the posterior covariance of a set is not positive definite, with jitter neither.
         """
         mean, covariance = self.surrogate.joint(X)
         logs, _ = self._log_improvements(mean, _factors(covariance))
@@ -94,7 +95,7 @@ class LogExpectedImprovementOfBatch:
         return value, pull(np.swapaxes(d_f.sum(axis=2), 1, 2), _pull_factors(L, d_L))
 
     def _log_improvements(self, mean: FloatArray, L: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the logs of the smoothed improvements (t, s, M, q) and their derivatives with respect to u."""
+        """Return the logs of smoothed improvements (t, s, M, q), and their derivatives in u = best - f."""
         f = np.swapaxes(mean, 1, 2)[:, :, None, :] + self.normals @ np.swapaxes(L, 2, 3)
         u = self.best[:, None, None] - f
         return np.log(_TAU) + np.arcsinh(u / (2 * _TAU)), 1.0 / np.hypot(u, 2 * _TAU)
@@ -122,7 +123,7 @@ def _factors(covariance: FloatArray) -> FloatArray:
     """
     eye = np.eye(covariance.shape[-1])
     try:
-        return np.linalg.cholesky(covariance + _JITTERS[0] * eye)
+        return np.asarray(np.linalg.cholesky(covariance + _JITTERS[0] * eye))
     except np.linalg.LinAlgError:
         flat = covariance.reshape(-1, *eye.shape)
         return np.stack([_factor(C, eye) for C in flat]).reshape(covariance.shape)
@@ -131,10 +132,13 @@ def _factors(covariance: FloatArray) -> FloatArray:
 def _factor(C: FloatArray, eye: FloatArray) -> FloatArray:
     for jitter in _JITTERS:
         try:
-            return np.linalg.cholesky(C + jitter * eye)
+            return np.asarray(np.linalg.cholesky(C + jitter * eye))
         except np.linalg.LinAlgError:
             continue
-    raise FitError(f"the posterior covariance of {len(C)} points is not positive definite, but {C.tolist()}")
+    raise FitError(
+        f"the posterior covariance of {len(C)} points asked together is not positive definite, even with "
+        f"{_JITTERS[-1]:g} added to its diagonal: {C.tolist()}"
+    )
 
 
 def _pull_factors(L: FloatArray, d_L: FloatArray) -> FloatArray:

@@ -6,11 +6,11 @@ Known as upper confidence bound where outcomes are maximised.
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar
 
-import numpy as np
-
 from bbopt.acquisitions.pointwise import Pointwise
+from bbopt.errors import SpaceError
 from bbopt.types import FloatArray
 
 
@@ -30,12 +30,23 @@ class LowerConfidenceBound(Pointwise):
     surrogate : Surrogate
     beta : float
         At least 0. The theory lets it grow like log t at the t-th outcome; in practice 1 to 9 are common.
+
+    Raises
+    ------
+    SpaceError
+        For a beta that is none.
     """
 
     beta: float = 4.0
 
     is_log: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.beta < inf:
+            raise SpaceError(
+                f"LowerConfidenceBound: beta must be a finite number of at least 0, got {self.beta!r}"
+            )
+
     def formula(self, mean: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return minus the bound and its derivatives."""
-        return lower_confidence_bound(mean, np.broadcast_to(sd, mean.shape), self.beta)
+        return lower_confidence_bound(mean, sd, self.beta)

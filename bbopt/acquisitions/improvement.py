@@ -3,7 +3,7 @@
 With z = (best - mean) / sd and h(z) = phi(z) + z Phi(z):
 
     EI = sd h(z),   dEI/dmean = -Phi(z),   dEI/dsd = phi(z)        Jones, Schonlau and Welch 1998
-    log EI = log sd + log h(z)                                     Ament et al. 2023, equation 9
+    log EI = log sd + log h(z)                                     Ament et al. 2023, section 4.1
     log PI = log Phi((best - mean - xi) / sd)                      Kushner 1964
 
 Derivatives of the logarithms need Phi/h, phi/h and phi/Phi, which stay representable where h and Phi
@@ -104,8 +104,8 @@ def exploration(mean: Any, sd: Any, best: Any) -> Any:
 class ExpectedImprovement(Pointwise):
     """The expected improvement below ``best``, averaged over the columns of the surrogate.
 
-    What the logarithm is for: EI itself and its gradient vanish over most of a space. Plain EI is for
-    those who want its value.
+    For those who want its value: over most of a space EI and its gradient vanish in rounding, so that
+    there is nothing to climb. Its logarithm has the same maxima.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class LogExpectedImprovement(Pointwise):
     - LogNEI: joint posterior draws of the noise-free outcome at the observed and pending points
       (``GP.draws``: s means, one variance), each with its own incumbent: the average, over what the
       noise hides and what the pending points will bring, of the improvement on the true best
-      (Letham et al. 2019, equation 8, with closed forms inside the average).
+      (Letham et al. 2019, section 4, with closed forms inside the average).
     - an ensemble: averaged over hyper-parameters (Snoek, Larochelle and Adams 2012, section 3.2).
 
     Parameters

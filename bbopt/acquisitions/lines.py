@@ -1,7 +1,7 @@
 """The expected maximum of lines, E[max_i (a_i + b_i Z)] with Z standard normal, exactly.
 
-What the best of several means will be after one more observation (Frazier, Powell and Dayanik 2009,
-section 5.3). The maximum is a convex chain of lines. Where the slope rises from line l to line u, at z,
+What the best of several means will be after one more observation (Frazier, Powell and Dayanik 2009). The
+maximum is a convex chain of lines. Where the slope rises from line l to line u, at z,
 
     T = E[(line u - line l)^+] for z > 0, E[(line l - line u)^+] for z <= 0;   T = (b_u - b_l) h(-|z|)
 
@@ -9,8 +9,9 @@ with h as in ``improvement.py``, and E[max] = max_i a_i + the sum of all T. No t
 digit is lost, so that the logarithm of what is gained over one of the lines can be taken however small.
 
 The chain is found by asking: the two outermost lines meet at z; if no line is higher there, this is a
-corner, else the highest one is part of the chain and parts the interval. A row takes twice as many
-questions as its chain has lines, of which there are few; those of all rows are answered together.
+corner, else the highest one is part of the chain and parts the interval. A row takes about twice as many
+questions as its chain has lines, of which there are few; those of all rows are answered together. A corner
+is kept within its interval, so that it does no harm when rounding decides which line is the highest.
 """
 
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from bbopt.types import FloatArray, IntArray
 
 _FAR, _LARGEST = 1e100, 700.0
 _NOTHING = -1e12
-"""The log of no gain at all, where one line covers all others: finite, and below what can be computed."""
+"""The least log of a gain: finite where one line covers all others and nothing can be gained."""
 
 
 class Corners(NamedTuple):
@@ -51,30 +52,32 @@ def corners(a: FloatArray, b: FloatArray) -> Corners:
     top = left.copy()
     row = np.flatnonzero(b[rows, left] < b[rows, right])
     left, right = left[row], right[row]
+    start, stop = np.full(len(row), -_FAR), np.full(len(row), _FAR)
     found = []
     while len(row):
-        A, B = a[row], b[row]
-        each = np.arange(len(row))
-        a_left, b_left = A[each, left], B[each, left]
-        a_right, b_right = A[each, right], B[each, right]
-        z = _crossing(a_left, b_left, a_right, b_right).clip(-_FAR, _FAR)
-        # Heights above the left line: differences of what was given, so that they keep their digits.
-        middle = ((A - a_left[:, None]) + (B - b_left[:, None]) * z[:, None]).argmax(axis=1)
-        a_middle, b_middle = A[each, middle], B[each, middle]
+        b_left, b_right = b[row, left], b[row, right]
+        with np.errstate(over="ignore"):
+            z = (a[row, left] - a[row, right]) / (b_right - b_left)
+        z = z.clip(start, stop)  # which is where it lies, but for rounding
+        heights = b[row]
+        heights -= b_left[:, None]  # all turned alike: large slopes in common cost no digits
+        heights *= z[:, None]
+        heights += a[row]
+        middle = heights.argmax(axis=1)
+        b_middle = b[row, middle]
         splits = (b_left < b_middle) & (b_middle < b_right)
-        splits &= _crossing(a_left, b_left, a_middle, b_middle) < z
-        splits &= z < _crossing(a_middle, b_middle, a_right, b_right)
         found.append((row[~splits], left[~splits], right[~splits], z[~splits]))
-        row, left, middle, right = row[splits], left[splits], middle[splits], right[splits]
-        row = np.concatenate([row, row])
+        row, left, middle, right, z = row[splits], left[splits], middle[splits], right[splits], z[splits]
+        start, stop = np.concatenate([start[splits], z]), np.concatenate([z, stop[splits]])
         left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
+        row = np.concatenate([row, row])
     if not found:
         nothing = np.empty(0, np.int64)
         return Corners(top, nothing, nothing, nothing, np.empty(0))
     row, lower, upper = (np.concatenate([step[i] for step in found]) for i in range(3))
     z = np.concatenate([step[3] for step in found])
     before = np.flatnonzero(z <= 0.0)
-    before = before[np.argsort(z[before], kind="stable")]
+    before = before[np.lexsort((b[row[before], upper[before]], z[before]))]
     top[row[before]] = upper[before]  # the last one stays
     return Corners(top, row, lower, upper, z)
 
@@ -145,12 +148,6 @@ def _spread(
         np.add.at(d_a, (found.row, line), sign * by_height)
         np.add.at(d_b, (found.row, line), sign * by_slope)
     return d_a, d_b
-
-
-def _crossing(a: FloatArray, b: FloatArray, a_steeper: FloatArray, b_steeper: FloatArray) -> FloatArray:
-    """Return where lines meet steeper ones; anything where these are not steeper."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return (a - a_steeper) / (b_steeper - b)
 
 
 def _highest_at_infinity(a: FloatArray, b: FloatArray) -> IntArray:

@@ -10,17 +10,20 @@ with S the posterior covariance. The expectation is that of a maximum of lines (
 points x_i that were observed with noise variance v_i, S(x_i, x) = k(x_i, x) - k(x_i, X) K⁻¹ k(X, x)
 = v_i (K⁻¹ k(X, x))_i, since k(X, X) = K - diag(v). As all noise vanishes the gain becomes EI.
 
-Frazier 2018, arXiv 1807.02811, section 4.1; Scott, Frazier and Powell 2011 where x counts on both sides.
+Frazier 2018, arXiv 1807.02811, section 5, noisy evaluations. Scott, Frazier and Powell 2011 subtract the
+lowest mean with x among the points.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
 
 from bbopt.acquisitions.lines import log_expected_gain
 from bbopt.acquisitions.pointwise import log_mean_exp
+from bbopt.errors import SpaceError
 from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.gp import GP
 from bbopt.types import FloatArray
@@ -42,10 +45,22 @@ class LogExpectedImprovementUnderNoise:
     noise : float, optional
         Noise variance of the observation to come, at least 0, in model units. Default: what each process
         has learnt.
+
+    Raises
+    ------
+    SpaceError
+        For a noise that is no variance.
     """
 
     surrogate: GP | Ensemble
     noise: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.noise is not None and not 0 <= self.noise < inf:
+            raise SpaceError(
+                "LogExpectedImprovementUnderNoise: noise must be a variance, finite and at least 0, "
+                f"got {self.noise!r}"
+            )
 
     @property
     def scale(self) -> FloatArray:
@@ -54,7 +69,7 @@ class LogExpectedImprovementUnderNoise:
 
     @property
     def is_smooth(self) -> bool:
-        """True."""
+        """Whether the surrogate is."""
         return self.surrogate.is_smooth
 
     def value(self, X: FloatArray) -> FloatArray:
@@ -75,7 +90,8 @@ class LogExpectedImprovementUnderNoise:
 
         def pull(d_logs: FloatArray) -> FloatArray:
             pieces = np.split(d_logs, ends, axis=1)
-            return np.sum([back(piece) for (_, back), piece in zip(pairs, pieces, strict=True)], axis=0)
+            gradients = [back(piece) for (_, back), piece in zip(pairs, pieces, strict=True)]
+            return np.asarray(np.sum(gradients, axis=0))
 
         return np.concatenate([logs for logs, _ in pairs], axis=1), pull
 

@@ -24,7 +24,7 @@ class Pointwise(ABC):
 
     @abstractmethod
     def formula(self, mean: FloatArray, sd: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return value, d(value)/d(mean) and d(value)/d(sd), (b, s) each, of mean (b, s) and sd (b, s or 1)."""
+        """Return values (b, s) and their derivatives in mean and sd, from mean (b, s) and sd (b, s or 1)."""
 
     @property
     def scale(self) -> FloatArray:

@@ -98,8 +98,8 @@ def _form(tag: dict[str, Any]) -> str:
     text = f"the model was fitted to {tag['n']} results, {_OUTCOMES.get(tag['outcome'], tag['outcome'])}"
     if tag.get("warped"):
         text += ", with learnt warping of the parameters' scales"
-    if tag.get("members", 1) > 1:
-        text += f", averaged over {tag['members']} samples of its hyper-parameters"
+    if tag.get("members"):
+        text += f", averaged over {len(tag['members'])} samples of its hyper-parameters"
     if tag.get("jitter"):
         text += (
             f"; its covariance was close to singular, so {tag['jitter']:.0e} of the output scale was added "

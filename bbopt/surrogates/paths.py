@@ -4,9 +4,11 @@ By Matheron's rule a posterior draw is a prior draw g, moved to where the data a
 
     f(x) = m + g(x) + k(x, X) K⁻¹ (y - m - g(X) - e),   e_i ~ N(0, v_i)
 
-Only g is approximate, a sum of random features, and where data determine f it hardly matters (Wilson et
-al. 2020, equation 12; 2021, section 4). A new point costs O(n + count), however many points were asked
-before.
+Only g is approximate, a sum of random features, and where data determine f it hardly matters. A new point
+costs O(n + count), however many points were asked before.
+
+Wilson et al. 2020, "Efficiently sampling functions from Gaussian process posteriors"; 2021, "Pathwise
+conditioning of Gaussian processes".
 """
 
 from collections.abc import Callable

@@ -14,6 +14,7 @@ from bbopt.acquisitions.improvement import (
 from bbopt.acquisitions.mean import PosteriorMean
 from bbopt.acquisitions.noisy import LogExpectedImprovementUnderNoise
 from bbopt.acquisitions.thompson import Thompson
+from bbopt.errors import SpaceError
 from bbopt.rng import Key
 from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.paths import Paths
@@ -79,6 +80,15 @@ def test_no_acquisition_is_smooth_on_a_model_that_is_not(process):
         assert not make(type("Model", (Rough,), {"incumbent": np.zeros(1)})()).is_smooth
     assert not LogExpectedImprovementOfBatch(Rough(), np.zeros(1), np.zeros((1, 1))).is_smooth
     assert not Sum((Thompson(paths), PosteriorMean(Rough()))).is_smooth
+
+
+def test_arguments_that_make_no_sense_are_refused(process):
+    gp = process()
+    for beta in (-1.0, np.nan, np.inf):
+        with pytest.raises(SpaceError, match="beta must be"):
+            LowerConfidenceBound(gp, beta)
+        with pytest.raises(SpaceError, match="noise must be"):
+            LogExpectedImprovementUnderNoise(gp, beta)
 
 
 def test_sum_adds_values_and_gradients(process, points):

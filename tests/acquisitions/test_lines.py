@@ -1,9 +1,14 @@
 """The expected maximum of lines against quadrature, enumeration, many digits and differences."""
 
+from fractions import Fraction
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import norm
 
+from bbopt.acquisitions.improvement import log_h
 from bbopt.acquisitions.lines import corners, expected_maximum, log_expected_gain
 
 
@@ -65,9 +70,13 @@ def test_the_corners_are_those_of_the_envelope():
 def test_a_common_slope_or_height_changes_nothing():
     a, b = rows(10, "even")
     value, d_a, _ = expected_maximum(a, b)
-    np.testing.assert_allclose(expected_maximum(a, b + 1e4)[0], value, rtol=1e-10)
     np.testing.assert_allclose(expected_maximum(a + 1e4, b)[0] - 1e4, value, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(expected_maximum(a, -b)[1], d_a, rtol=1e-10, atol=1e-14)
+    b = np.arange(-128, 129)[None] / 64  # so that nothing is rounded when it becomes large
+    tangents = -0.5 * b**2
+    value = expected_maximum(tangents, b)[0]
+    assert len(corners(tangents, b).row) == 256
+    np.testing.assert_allclose(expected_maximum(tangents, b + 2.0**42)[0], value, rtol=1e-12)
 
 
 @pytest.mark.parametrize("n", [2, 3, 15])
@@ -124,6 +133,15 @@ def test_where_nothing_can_be_gained_the_value_is_finite():
         assert np.isfinite(d_b).all()
 
 
+def test_a_reference_that_another_line_equals():
+    value, d_a, d_b = log_expected_gain(
+        np.array([[0.0, 0.0, -40.0]]), np.array([[0.0, 0.0, 1.0]]), np.ones(1, int)
+    )
+    np.testing.assert_allclose(value, log_h(np.array([-40.0]))[0])
+    assert np.isfinite(d_a).all()
+    np.testing.assert_allclose(d_b[0, 2], log_h(np.array([-40.0]))[2][0], rtol=1e-12)
+
+
 def test_lines_that_differ_in_the_last_digit_do_no_harm():
     """The envelope of a thousand lines that are one but for rounding is that line."""
     rng = np.random.default_rng(3)
@@ -132,3 +150,37 @@ def test_lines_that_differ_in_the_last_digit_do_no_harm():
     value, d_a, _ = expected_maximum(a, b)
     np.testing.assert_allclose(value, 1.0, rtol=1e-14)
     np.testing.assert_allclose(d_a.sum(axis=1), 1.0)
+
+
+def exact_corners(a, b):
+    """The corners of one envelope in rational arithmetic, from left to right: (lower, upper, z)."""
+    lines = sorted(
+        (Fraction(slope), Fraction(height), i) for i, (height, slope) in enumerate(zip(a, b, strict=True))
+    )
+    chain = []
+    for slope, height, i in lines:
+        while chain:
+            last_slope, last_height, _, since = chain[-1]
+            if last_slope == slope:
+                chain.pop()
+                continue
+            z = (last_height - height) / (slope - last_slope)
+            if since is not None and z <= since:
+                chain.pop()
+                continue
+            break
+        chain.append((slope, height, i, z if chain else None))
+    return [(left[2], right[2], float(right[3])) for left, right in pairwise(chain)]
+
+
+def test_lines_that_all_but_meet_far_out_are_told_apart_exactly():
+    """In floating point, which of them is highest there is a matter of rounding; the gain is not."""
+    rng = np.random.default_rng(4)
+    for far in (20.1, 35.3, 44.7):
+        b = np.concatenate([np.zeros((50, 1)), 1.0 + 1e-15 * rng.integers(-9, 10, (50, 12))], axis=1)
+        a = -far * b * (1.0 + 2.2e-16 * rng.integers(-2, 3, b.shape))
+        value, _, _ = log_expected_gain(a, b, np.zeros(50, int))
+        for i in range(50):
+            chain = exact_corners(a[i], b[i])
+            terms = [np.log(b[i, u] - b[i, v]) + log_h(np.array([-abs(z)]))[0][0] for v, u, z in chain]
+            assert value[i] == pytest.approx(logsumexp(terms), rel=1e-11)
