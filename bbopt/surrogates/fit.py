@@ -9,10 +9,12 @@ import numpy as np
 
 from bbopt.errors import FitError
 from bbopt.lbfgs import minimize_batch
+from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
+from bbopt.surrogates.kernels.kernel import Hyperprior
 from bbopt.surrogates.likelihood import LogPosterior, Prior
 from bbopt.surrogates.merging import merge
 from bbopt.surrogates.outcomes import Outcome, learn
@@ -35,8 +37,12 @@ of a tenth of that number where it is larger."""
 
 COLD_STARTS = ((0.0, -11.5), (1.0, -11.5), (1.0, -3.0))
 """Log output scale and log noise of the cold starts, beside the kernel's own (``Hyperprior.starts``: smooth,
-rough, noisy). Of all triples out of eight candidates these missed the best mode least: on 1 of 60 data
-sets; one start alone misses 6."""
+rough, noisy)."""
+UNEVEN_STARTS = ((0.5, 0.0, -8.0), (0.5, 1.0, -11.5), (0.0, 0.0, -5.0))
+"""More of them, in which columns differ in length: how far from smooth to rough, log scale, log noise."""
+UNEVEN = 1.2
+"""By how much log lengths differ there, both ways. On 100 data sets of five functions in 2 to 20 dimensions
+the best of eight random starts was more than 0.05 nats better on 7 without the uneven starts, 3 with them."""
 
 GRADIENT_TOLERANCE = 1e-3
 """A search ends when no derivative of the log posterior exceeds this per observation, within [0.1, 0.5]:
@@ -128,11 +134,11 @@ def log_posterior(
 def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1) -> FloatArray:
     """Return the points theta (k, p) from which to search.
 
-    Cold: long length-scales with little noise, short ones with little, long ones with much. Warm: where
-    the previous fit, on n_new observations less, ended; and one of the cold ones too when a fresh start
-    is due. Of many observations the best of these on a part of them alone.
+    Cold: long length-scales with little noise, short ones with little, long ones with much; and others in
+    which columns differ. Warm: where the previous fit, on n_new observations less, ended; and one of the
+    cold ones too when a fresh start is due. Of many observations the best of these on a part of them alone.
     """
-    cold = np.column_stack([posterior.covariance.hyperprior.starts, COLD_STARTS])
+    cold = _cold_starts(posterior.covariance.hyperprior)
     if previous is None or len(previous) != cold.shape[1] or not np.isfinite(previous).all():
         found = cold
     elif is_due(posterior.n, n_new):
@@ -142,6 +148,17 @@ def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1
     if posterior.n <= LARGE or len(found) == 1:
         return found
     return np.array([maximize(posterior.part(SUBSET), found).hyperparameters.to_list()])
+
+
+def _cold_starts(prior: Hyperprior) -> FloatArray:
+    even = np.column_stack([prior.starts, COLD_STARTS])
+    smooth, rough = prior.starts[:2]
+    apart = UNEVEN * (2.0 * Key(0).child("uneven starts").uniform_rows(0, 3, len(prior)) - 1.0)
+    uneven = [
+        [*(smooth + share * (rough - smooth) + prior.is_density * u), scale, noise]
+        for u, (share, scale, noise) in zip(apart, UNEVEN_STARTS, strict=True)
+    ]
+    return np.vstack([even, uneven])
 
 
 def is_due(n: int, n_new: int) -> bool:
@@ -209,7 +226,7 @@ def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Max
         gradient_tolerance=tolerance * unit,
         value_tolerance=VALUE_TOLERANCE,
         max_rounds=most,
-        lowest_only=True,
+        lowest_only=len(starts) == 2,  # cold ones all go on: what is behind at first may win
     )
     best = int(np.argmin(value))
     if not np.isfinite(value[best]):

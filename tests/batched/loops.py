@@ -21,7 +21,7 @@ def a_loop(n, seed, d=3, noise=None, spread=0.05):
     X = space.sample(n, Key(seed))
 
     def outcome(X):
-        return np.sin((4 + seed % 3) * X[:, 0]) + ((X - 0.4) ** 2).sum(axis=1)
+        return np.sin((9 + seed % 3) * X[:, 0]) + ((X - 0.4) ** 2).sum(axis=1)
 
     best = X[outcome(X).argmin()]
     half = n // 2

@@ -42,6 +42,9 @@ def test_posteriors_and_their_gradients_are_those_of_lapack(kernel):
         np.testing.assert_allclose(mean[i], expected, rtol=1e-8, atol=1e-8)
         np.testing.assert_allclose(variance[i], spread[:, 0], rtol=1e-8)
         np.testing.assert_allclose(gradient[i], back(d_mean[i], d_variance[i]), rtol=1e-8, atol=1e-8)
+        n = len(process.X)
+        np.testing.assert_allclose(batch.fitted[i, :n], process.fitted, rtol=1e-8, atol=1e-8)
+        assert torch.all(batch.fitted[i, n:] == torch.inf)
         np.testing.assert_allclose(batch.incumbent[i], process.incumbent, rtol=1e-8)
 
 
@@ -68,6 +71,16 @@ def test_the_gradient_of_log_ei_is_the_slope_of_its_value():
         step = h * torch.eye(3, dtype=torch.float64)[j]
         slope = (acquisition.value(X + step) - acquisition.value(X - step)) / (2 * h)
         np.testing.assert_allclose(gradient[..., j], slope, rtol=1e-5, atol=1e-6)
+
+
+def test_where_the_variance_is_at_its_floor_it_has_no_slope():
+    posterior = posterior_of(a_loop(20, 0, noise=0.0))
+    theta = np.array([[0.0, 0.0, 0.0, 14.0, -18.0]])  # an output scale that makes the noise vanish
+    batch = BatchedGP.build(BatchedLogPosterior.of([posterior], "cpu"), torch.as_tensor(theta))
+    process = posterior.process(Hyperparameters.from_list(theta[0]))
+    _, variance, pull = batch.posterior_vjp(torch.as_tensor(process.X[None, :4]))
+    np.testing.assert_array_equal(variance[0], process.posterior(process.X[:4])[1][:, 0])
+    assert torch.all(pull(torch.zeros(1, 4, 1).double(), torch.ones(1, 4).double()) == 0.0)
 
 
 def test_log_nei_over_draws_is_that_of_the_cpu():

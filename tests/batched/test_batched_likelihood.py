@@ -157,11 +157,13 @@ def test_warm_fits_take_few_evaluations_and_stay_close():
 
     class Counted(BatchedLogPosterior):
         def __call__(self, theta, problem):
-            evaluations.append(len(theta))
+            evaluations.append(theta)
             return super().__call__(theta, problem)
 
     _, value = Counted(*(getattr(data, name) for name in data.__slots__)).maximize(starts, [1, 1])
     assert len(evaluations) <= fit.MOST_WARM
+    first_step = torch.linalg.vector_norm(evaluations[1] - evaluations[0], dim=1)
+    assert first_step.max() <= fit.WARM_STEP * (1 + 1e-9)
     for i, posterior in enumerate(posteriors):
         assert value[i] >= fit.maximize(posterior, starts[i]).value - 0.05
 

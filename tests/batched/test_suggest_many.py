@@ -14,7 +14,8 @@ from bbopt.errors import DataError, FitError, MissingExtra, UnsupportedError
 from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
 from bbopt.space import Integer, Real, Space
-from bbopt.surrogates.fit import fit
+from bbopt.surrogates.fit import fit, starts
+from bbopt.surrogates.fit import maximize as maximum
 from bbopt.surrogates.gp import Hyperparameters
 
 torch = pytest.importorskip("torch")
@@ -23,30 +24,49 @@ from bbopt.batched.gp import BatchedGP, BatchedLogEI  # noqa: E402
 from bbopt.batched.likelihood import BatchedLogPosterior  # noqa: E402
 
 
-@pytest.mark.parametrize(
-    ("d", "sizes"), [(2, (5, 12, 20, 30, 50)), (6, (20, 31, 40, 50, 60)), (12, (40, 60))]
-)
-def test_the_search_finds_no_less_than_that_of_the_cpu(d, sizes):
+def processes(d, sizes):
+    """Return fitted processes, and the same in a batch."""
     posteriors = [posterior_of(a_loop(n, n, d)) for n in sizes]
-    processes = [fit(box(d), p.observed.X, p.observed.y) for p in posteriors]
-    theta = np.array([process.theta for process in processes])
-    processes = [p.process(Hyperparameters.from_list(row)) for p, row in zip(posteriors, theta, strict=True)]
-    near = [process.X[process.fitted[:, 0].argsort()[:5]] for process in processes]
-    rngs = [Key(1).child(n) for n in sizes]
-    batch = BatchedGP.build(BatchedLogPosterior.of(posteriors, "cpu"), torch.as_tensor(theta))
-    X, values = multistart.maximize(
+    found = [maximum(p, starts(p, None)).hyperparameters for p in posteriors]
+    theta = torch.tensor([h.to_list() for h in found], dtype=torch.float64)
+    batch = BatchedGP.build(BatchedLogPosterior.of(posteriors, "cpu"), theta)
+    return [p.process(h) for p, h in zip(posteriors, found, strict=True)], batch
+
+
+def near(process):
+    return process.X[np.argsort(process.fitted[:, 0], kind="stable")[:5]]
+
+
+def search(singles, batch, exclude):
+    """Return points and values found in a batch; process i draws from Key(i)."""
+    return multistart.maximize(
         BatchedLogEI(batch, batch.incumbent),
-        [box(d)] * len(sizes),
-        np.array([process.scale for process in processes]),
-        near,
-        [process.X for process in processes],
-        rngs,
+        [process.covariance.space for process in singles],
+        np.array([process.scale for process in singles]),
+        [near(process) for process in singles],
+        exclude,
+        [Key(i) for i in range(len(singles))],
     )
-    for i, process in enumerate(processes):
+
+
+@pytest.mark.parametrize(("d", "sizes"), [(2, (5, 12, 20, 50)), (6, (20, 31, 40, 60)), (12, (40, 60))])
+def test_the_search_finds_no_less_than_that_of_the_cpu(d, sizes):
+    singles, batch = processes(d, sizes)
+    assert min(process.scale.min() for process in singles) < 0.7  # else units make no difference
+    X, values = search(singles, batch, [process.X for process in singles])
+    for i, process in enumerate(singles):
         acquisition = LogExpectedImprovement(process, process.incumbent)
-        x = maximize(acquisition, box(d), 1, near[i], None, rngs[i], exclude=process.X)
+        x = maximize(acquisition, box(d), 1, near(process), None, Key(i), exclude=process.X)
         np.testing.assert_allclose(acquisition.value(X[[i]]), values[i], rtol=1e-8)
         assert values[i] >= acquisition.value(x)[0] - 1e-6
+
+
+def test_what_is_excluded_is_not_returned():
+    singles, batch = processes(2, (20,))
+    first, best = search(singles, batch, [singles[0].X])
+    second, value = search(singles, batch, [np.vstack([singles[0].X, first])])
+    assert not np.array_equal(first, second)
+    assert best[0] - 0.1 < value[0] <= best[0]
 
 
 @pytest.mark.parametrize("draws", [0, 8])
@@ -72,21 +92,35 @@ def test_the_cpu_path_is_a_fit_and_a_search():
 
 
 def test_loops_are_independent_and_come_back_in_order():
-    loops = [a_loop(n, n, d) for n, d in ((10, 2), (70, 2), (20, 2), (30, 3), (66, 2))]
-    together = suggest_many(loops, "cpu", Key(3))
-    for i, loop in enumerate(loops):
-        strangers = [a_loop(9, 1, d=4)] * i  # so that the loop has the same number
-        alone = suggest_many([*strangers, loop], "cpu", Key(3))[-1]
-        assert together[i].x.shape == (loop.space.d,)
+    loops = [a_loop(n, n, d) for n, d in ((10, 2), (70, 2), (20, 2), (6, 3))]
+    together, stranger = suggest_many(loops, "cpu", Key(3)), a_loop(3, 1, d=1)
+    assert [s.x.shape for s in together] == [(2,), (2,), (2,), (3,)]
+    for i in (1, 2):
+        alone = suggest_many([stranger] * i + [loops[i]], "cpu", Key(3))[i]  # so that its number is the same
         assert alone.log_posterior == pytest.approx(together[i].log_posterior, abs=1e-3)
         assert alone.acquisition == pytest.approx(together[i].acquisition, abs=1e-2)
 
 
 def test_the_same_question_has_the_same_answer():
-    loops = [a_loop(n, n) for n in (20, 40)]
-    for one, other in zip(suggest_many(loops, "cpu"), suggest_many(loops, "cpu"), strict=True):
-        np.testing.assert_array_equal(one.x, other.x)
-    assert not np.array_equal(suggest_many(loops, "cpu", Key(9))[0].x, suggest_many(loops, "cpu")[0].x)
+    loops = [a_loop(6, 0, 1), a_loop(9, 1, 1)]
+    one, same, other = (suggest_many(loops, "cpu", key) for key in (Key(0), Key(0), Key(1)))
+    for i in range(2):
+        np.testing.assert_array_equal(one[i].x, same[i].x)
+    assert any(not np.array_equal(a.x, b.x) for a, b in zip(one, other, strict=True))
+
+
+def test_every_loop_starts_from_its_own_best_points_and_key(monkeypatch):
+    loops, asked, original = [a_loop(n, n) for n in (3, 20, 30)], [], multistart.candidates
+
+    def spy(space, scale, incumbents, fixed, rng, raw):
+        asked.append((incumbents, rng))
+        return original(space, scale, incumbents, fixed, rng, raw)
+
+    monkeypatch.setattr(multistart, "candidates", spy)
+    for i, found in enumerate(suggest_many(loops, "cpu", Key(4))):
+        process = posterior_of(loops[i]).process(Hyperparameters.from_list(found.theta))
+        np.testing.assert_array_equal(asked[i][0], near(process))
+        assert asked[i][1] == Key(4).child(i)
 
 
 def test_other_spaces_take_the_cpu_path():
@@ -121,17 +155,6 @@ def test_large_data_sets_try_all_cold_starts_on_all_points(monkeypatch):
     assert rows == [3, 1]
 
 
-def test_what_was_asked_before_is_not_suggested_again(monkeypatch):
-    loop = a_loop(20, 0)
-    first = suggest_many([loop], "cpu")[0]
-    known = np.vstack([loop.X, first.x])
-    original = multistart._best_new
-    monkeypatch.setattr(multistart, "_best_new", lambda X, values, exclude: original(X, values, known))
-    second = suggest_many([loop], "cpu")[0]
-    assert not np.array_equal(first.x, second.x)
-    assert second.acquisition <= first.acquisition
-
-
 def test_no_loops_no_suggestions():
     assert suggest_many([]) == suggest_many([], "cpu") == []
 
@@ -142,6 +165,8 @@ def test_what_cannot_be_is_refused_by_name():
         suggest_many([loop], "gpu")
     with pytest.raises(DataError, match="draws must be an integer of at least 0, got -1"):
         suggest_many([loop], draws=-1)
+    with pytest.raises(DataError, match="raw must be an integer of at least 1, got 0"):
+        suggest_many([loop], raw=0)
     with pytest.raises(DataError, match=r"X must have shape \(5, 3\), got \(4, 3\)"):
         Loop(loop.space, loop.X[:4], loop.y)
     with pytest.raises(DataError, match=r"theta must have shape \(5,\)"):
@@ -160,11 +185,9 @@ def test_a_gpu_that_is_not_there_is_said_so(monkeypatch):
 def test_auto_asks_the_cost_model_and_none_else(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     asked = []
-    monkeypatch.setattr(
-        "bbopt.batched.suggest.choose_device", lambda n, d, loops: asked.append((n, d, loops)) or None
-    )
+    monkeypatch.setattr("bbopt.batched.suggest.choose_device", lambda *sizes: asked.append(sizes))
     suggest_many([a_loop(10, 0), a_loop(30, 1), a_loop(80, 2)], "auto")
-    assert asked == [(30, 3, 2), (80, 3, 1)]
+    assert asked == [(30, 3, 2, 256), (80, 3, 1, 256)]
 
 
 def test_without_torch_the_extra_is_named(monkeypatch):
@@ -176,7 +199,8 @@ def test_without_torch_the_extra_is_named(monkeypatch):
 
 def test_the_cpu_path_does_not_load_torch():
     code = (
-        "import sys, numpy as np\nfrom bbopt import Real, Space\nfrom bbopt.batched import Loop, suggest_many\n"
+        "import sys, numpy as np\nfrom bbopt import Real, Space\n"
+        "from bbopt.batched import Loop, suggest_many\n"
         "loop = Loop(Space([Real('x', 0, 1)]), np.array([[0.1], [0.7]]), np.array([1.0, 0.0]))\n"
         "suggest_many([loop])\nassert 'torch' not in sys.modules"
     )
