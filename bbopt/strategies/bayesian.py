@@ -18,6 +18,7 @@ from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, normal_sampl
 from bbopt.acquisitions.improvement import exploration
 from bbopt.data.history import Dataset, History, Rows
 from bbopt.errors import FitError, SpaceError, SpaceExhausted
+from bbopt.maximizers.joint import maximize_joint
 from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
 from bbopt.sobol import sobol
@@ -162,8 +163,6 @@ class BayesianOptimization:
                 model = criteria.with_pending("logei", model, x, rng) if acquisition != "thompson" else model
         if self.batch == "joint" and 1 < request.n <= _MOST_JOINT:
             best = incumbent(first, unreachable, space, request.fixed)
-            from bbopt.maximizers.joint import maximize_joint
-
             together = LogExpectedImprovementOfBatch(
                 first, best, normal_samples(_JOINT_SAMPLES, request.n, rng.child("joint"))
             )

@@ -132,7 +132,7 @@ def _write(value: Any) -> Any:
         options = None if name is None else _options(value)
         return _UNKNOWN if options is None else {"part": {"name": name, "options": options}}
     value = plain(value)
-    return _UNKNOWN if callable(value) else value
+    return value if value is None or isinstance(value, (str, int, float, list, tuple)) else _UNKNOWN
 
 
 def _read(value: Any) -> Any:
