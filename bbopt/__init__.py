@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bbopt.strategies.consensus import ConsensusBasedOptimization
     from bbopt.strategies.designs import Grid, LatinHypercube, Random, Sobol
     from bbopt.study.study import Study
+    from bbopt.surrogates.process import GaussianProcess
 
 _HOME = {
     "bbopt.data.trial": ("Observation", "Status", "Trial"),
@@ -51,6 +52,7 @@ _HOME = {
     "bbopt.strategies.consensus": ("ConsensusBasedOptimization",),
     "bbopt.strategies.designs": ("Grid", "LatinHypercube", "Random", "Sobol"),
     "bbopt.study.study": ("Study",),
+    "bbopt.surrogates.process": ("GaussianProcess",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -63,6 +65,7 @@ __all__ = [
     "Constant",
     "DataError",
     "FitError",
+    "GaussianProcess",
     "Grid",
     "Integer",
     "JournalError",

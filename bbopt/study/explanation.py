@@ -81,11 +81,11 @@ def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
     if "exploration" in tag:
         share = tag["exploration"]
         reason = (
-            "it is there to learn"
+            "the model expects no gain there, but cannot rule one out"
             if share > 0.9
-            else "it is there to do well"
+            else "the model is sure of a gain"
             if share < 0.1
-            else "the rest is what the model expects to gain"
+            else "the rest is gain that the model expects"
         )
         parts.append(f"{share:.0%} of what it promises comes from not knowing (exploration): {reason}")
     if "outcome" in tag:
