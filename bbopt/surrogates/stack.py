@@ -105,10 +105,9 @@ class Stack:
         np.multiply(Z, -2.0, out=query[:, :, :-2])
         np.einsum("mbf,mbf->mb", Z, Z, out=query[:, :, -2])
         query[:, :, -1] = 1.0
-        k = query @ self.data.transpose(0, 2, 1)
-        slope = np.empty_like(k)
-        n = k.shape[2]
-        profiles.evaluate(self.profile.formula, k.reshape(-1, n), slope.reshape(-1, n))
+        u = query @ self.data.transpose(0, 2, 1)
+        flat = profiles.evaluate(self.profile.formula, u.reshape(-1, u.shape[2]))
+        k, slope = (array.reshape(u.shape) for array in flat)
         k *= self.scale[:, None, None]
         return k, slope, Z
 

@@ -50,6 +50,14 @@ def width(y):
     return ordered[(len(y) - 1) // 2] - ordered[len(y) // 10]
 
 
+def bent(value, knee, spread):
+    """One value under the logarithms of "tail"."""
+    if value <= knee:
+        return value
+    u = log1p((value - knee) / spread)
+    return knee + spread * (u if u <= 3 else 3 + log1p(u - 3))
+
+
 @pytest.mark.parametrize("name", AWKWARD)
 @pytest.mark.parametrize("kind", KINDS)
 def test_model_units_are_finite_standard_and_in_order(kind, name):
@@ -129,13 +137,7 @@ def test_tail_is_linear_to_the_knee_then_logarithmic_then_twice_logarithmic():
     spread = width(y)
     knee = np.sort(y)[(len(y) - 1) // 2] + spread
 
-    def bent(value):
-        if value <= knee:
-            return value
-        u = log1p((value - knee) / spread)
-        return knee + spread * (u if u <= 3 else 3 + log1p(u - 3))
-
-    s = np.array([bent(value) for value in y])
+    s = np.array([bent(value, knee, spread) for value in y])
     z, outcome = learn(y, "tail")
     np.testing.assert_allclose(z, (s - s.mean()) / s.std(), rtol=1e-10, atol=1e-12)
     wonderful = np.append(y[:30], -1e6)
@@ -174,6 +176,23 @@ def test_yeo_johnson_powers_stay_where_every_model_value_has_an_outcome():
         assert outcome.shape.power == power
         z = np.linspace(-1.5, 1.5, 20)
         np.testing.assert_allclose(outcome(outcome.inverse(z)), z, atol=1e-9)
+
+
+@pytest.mark.parametrize("y", [SKEWED, np.where(SKEWED > 3, 1e6 + SKEWED, SKEWED)])
+def test_power_tail_is_a_tail_on_yeo_johnson(y):
+    z, outcome = learn(y, "power-tail")
+    t = (y - np.sort(y)[(len(y) - 1) // 2]) / width(y)
+    power = learn(y, "yeo-johnson")[1].shape.power
+    s = stats.yeojohnson(t, lmbda=power)
+    spread = width(s)
+    s = np.array([bent(value, np.sort(s)[(len(s) - 1) // 2] + spread, spread) for value in s])
+    np.testing.assert_allclose(z, (s - s.mean()) / s.std(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(outcome.inverse(z), y, rtol=1e-9)
+
+
+def test_no_power_closes_the_gap_below_a_cliff_but_a_tail_on_it_does():
+    y = np.append(np.linspace(0, 1, 20), np.full(8, 1e9))
+    assert np.ptp(learn(y, "power-tail")[0][:20]) > 2 * np.ptp(learn(y, "yeo-johnson")[0][:20])
 
 
 @pytest.mark.parametrize("y", [SKEWED, SKEWED**2, 3 + _GENERATOR.random(30), 1 / SKEWED, SKEWED**0.2 * 1e5])
@@ -340,7 +359,7 @@ def normality(y, kind):
 @pytest.mark.parametrize("bend", [lambda x: x, lambda x: np.exp(2 * x), lambda x: -np.exp(x)])
 def test_auto_takes_the_kind_that_makes_the_outcomes_most_probable(seed, bend):
     y = bend(np.random.default_rng(seed).standard_normal(60))
-    densities = {kind: normality(y, kind) - 3.0 * (kind != "tail") for kind in AUTO}
+    densities = {kind: normality(y, kind) - 3.0 * (kind != AUTO[0]) for kind in AUTO}
     z, outcome = choose(y, gaussian)
     assert outcome.name == max(densities, key=densities.get)
     np.testing.assert_array_equal(z, learn(y, outcome.name)[0])
@@ -362,9 +381,9 @@ def test_a_kind_stays_until_another_is_better_by_the_margin():
 
 @pytest.mark.parametrize("value", [-np.inf, np.nan])
 def test_without_any_density_the_kind_in_use_stays(value):
-    assert choose(SKEWED, lambda z, outcome: value, "yeo-johnson")[1].name == "yeo-johnson"
-    assert choose(SKEWED, lambda z, outcome: value)[1].name == "tail"
-    assert choose(SKEWED, lambda z, outcome: value, "rank")[1].name == "tail"
+    assert choose(SKEWED, lambda z, outcome: value, "standardize")[1].name == "standardize"
+    assert choose(SKEWED, lambda z, outcome: value)[1].name == "power-tail"
+    assert choose(SKEWED, lambda z, outcome: value, "rank")[1].name == "power-tail"
 
 
 def test_copies_of_an_outcome_do_not_outvote_the_others():

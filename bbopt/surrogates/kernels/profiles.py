@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from bbopt.arrays import namespace
 from bbopt.types import FloatArray
 
@@ -29,7 +31,7 @@ class Profile:
     factor : float
         What squared distances, in length-scales, are multiplied by before they become u.
     formula : callable
-        From u >= 0, of any shape, to k(u) and t(u) = -2 dk/du. A new kernel is a new formula.
+        From u >= 0, of any shape, to new arrays k(u) and t(u) = -2 dk/du. A new kernel is a new formula.
     freedom : float or None
         The spectral density is Student's t with so many degrees of freedom (2 nu of a Matérn kernel;
         inf: normal), in coordinates scaled by ``factor``; None: unknown, so that no random features and
@@ -47,8 +49,13 @@ def matern52(u: Any) -> tuple[Any, Any]:
     xp = namespace(u)
     r = xp.sqrt(u)
     decay = xp.exp(-r)
-    near = (1.0 + r) * decay
-    return near + u * decay * (1 / 3), near * (1 / 3)
+    r += 1.0
+    r *= decay
+    decay *= u
+    decay *= 1 / 3
+    decay += r
+    r *= 1 / 3
+    return decay, r
 
 
 def matern32(u: Any) -> tuple[Any, Any]:
@@ -56,7 +63,9 @@ def matern32(u: Any) -> tuple[Any, Any]:
     xp = namespace(u)
     r = xp.sqrt(u)
     decay = xp.exp(-r)
-    return (1.0 + r) * decay, decay
+    r += 1.0
+    r *= decay
+    return r, decay
 
 
 def matern12(u: Any) -> tuple[Any, Any]:
@@ -73,7 +82,7 @@ def matern12(u: Any) -> tuple[Any, Any]:
 def rbf(u: Any) -> tuple[Any, Any]:
     """Gaussian: k = exp(-u/2), u = d²; t = k."""
     k = namespace(u).exp(u * -0.5)
-    return k, k
+    return k, k + 0.0
 
 
 MATERN52 = Profile("Matérn-5/2", 5.0, matern52, 5.0)
@@ -83,17 +92,35 @@ RBF = Profile("RBF", 1.0, rbf, inf)
 
 
 def evaluate(
-    formula: Callable[[Any], tuple[Any, Any]], squared: FloatArray, slope: FloatArray, *, lower: bool = False
-) -> None:
-    """Turn u (a, b) into the kernel, in place, and put t into ``slope``.
+    formula: Callable[[Any], tuple[Any, Any]],
+    u: FloatArray,
+    slope: FloatArray | None = None,
+    *,
+    lower: bool = False,
+) -> tuple[FloatArray, FloatArray]:
+    """Return the kernel and t of squared distances u (a, b), which are overwritten.
 
     The work is done in blocks of rows that stay in the cache; small negative u, from rounding, count
     as 0. With ``lower``, for square matrices, only the lower triangle is computed; junk is left elsewhere.
+
+    Parameters
+    ----------
+    formula : callable
+        As in :class:`Profile`.
+    u : array (a, b)
+    slope : array (a, b), optional
+        Where t may be put.
+    lower : bool
     """
-    for rows in row_blocks(squared, lower):
-        k = squared[rows]
-        k.clip(0.0, None, out=k)
-        k[...], slope[rows] = formula(k)
+    if u.size <= _BLOCK:
+        np.maximum(u, 0.0, out=u)
+        return formula(u)
+    slope = np.empty_like(u) if slope is None else slope
+    for rows in row_blocks(u, lower):
+        block = u[rows]
+        np.maximum(block, 0.0, out=block)
+        block[...], slope[rows] = formula(block)
+    return u, slope
 
 
 def multiply_lower(left: FloatArray, right: FloatArray) -> None:

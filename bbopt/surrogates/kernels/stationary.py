@@ -166,9 +166,9 @@ class Scaled:
 
     def gram(self, pool: Pool) -> tuple[FloatArray, GramPullback]:
         """Return k (n, n), exactly 1 on the diagonal, and its pullback; see the protocol."""
-        k, slope = pool.matrix(), pool.matrix()
-        np.matmul(self.query, self.data.T, out=k)
-        profiles.evaluate(self.profile.formula, k, slope, lower=True)
+        u = pool.matrix()
+        np.matmul(self.query, self.data.T, out=u)
+        k, slope = profiles.evaluate(self.profile.formula, u, pool.matrix(), lower=True)
         k.flat[:: len(k) + 1] = 1.0
         slope.flat[:: len(k) + 1] = 0.0  # a point does not move away from itself
 
@@ -183,9 +183,7 @@ class Scaled:
 
     def cross(self, other: "Scaled") -> tuple[FloatArray, Pullback]:
         """Return k (b, n) of these points with others, and its pullback."""
-        k = self.query @ other.data.T
-        slope = np.empty_like(k)
-        profiles.evaluate(self.profile.formula, k, slope)
+        k, slope = profiles.evaluate(self.profile.formula, self.query @ other.data.T)
 
         def pull(W: FloatArray) -> FloatArray:
             # the column of ones gives the sum of the weights

@@ -12,6 +12,7 @@ from bbopt.surrogates.outcomes.outcome import Outcome
 from bbopt.surrogates.outcomes.shapes import (
     BoxCox,
     Piecewise,
+    PowerTail,
     Shape,
     Tail,
     YeoJohnson,
@@ -20,10 +21,10 @@ from bbopt.surrogates.outcomes.shapes import (
 )
 from bbopt.types import FloatArray
 
-KINDS = ("tail", "standardize", "yeo-johnson", "box-cox", "log", "rank", "winsorize")
+KINDS = ("tail", "standardize", "yeo-johnson", "power-tail", "box-cox", "log", "rank", "winsorize")
 """What :func:`learn` knows by name."""
-AUTO = ("tail", "standardize", "yeo-johnson")
-"""What :func:`choose` chooses among."""
+AUTO = ("power-tail", "tail", "standardize")
+"""What :func:`choose` chooses among, the first where nothing else is known."""
 MARGIN = 3.0
 """By how many nats a kind must be better than the one in use: odds of 20 to 1. Evidence below that is
 within what one more result, or a search stopped early, moves it by; changing to and fro would throw away
@@ -44,7 +45,7 @@ FEW = 4
 MOST_KNOTS = 128
 """Of a rank map, so that what is recorded of it stays short."""
 
-_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+_EPS, _TINY, _LARGEST = (float(getattr(np.finfo(np.float64), name)) for name in ("eps", "tiny", "max"))
 _LEAST_WIDTH = 1e-290
 """Of a first scaling, in units of the largest outcome: the largest divided by it is still a float."""
 _MOST_LOG = 670.0
@@ -71,7 +72,9 @@ def learn(y: FloatArray, kind: str = "tail") -> Learnt:
           is never touched.
         * "yeo-johnson": the power transform that makes outcomes most like a sample of a Gaussian, of
           values centred at the median and scaled by the median minus the 10% quantile.
-        * "box-cox", "log": the same of positive outcomes, and their logarithm. They know where 0 is.
+        * "power-tail": the same, and the bad tail of what it gives compressed as in "tail".
+        * "box-cox", "log": the power transform of positive outcomes, and their logarithm. These know
+          where 0 is.
         * "rank": the normal scores (Blom's (r - 3/8) / (n + 1/4)) of ranks r, straight lines between.
         * "winsorize": above ``median + 2 (median - 10% quantile)`` the map is nearly flat: it rises by
           no more than a tenth of that spread up to the largest outcome. A flat map would have no inverse,
@@ -120,8 +123,8 @@ def choose(
 
     The comparison is fair among kinds that fit few numbers to the data: a knee and its width, or a
     power. "rank" fits as many as there are outcomes, gains without limit as two of them approach, and
-    would always win; "winsorize" buys its slope of 1 with a slope of next to 0, so that it would lose
-    because of the very outcomes it is there to ignore. Both are for people who name them.
+    would always win; "winsorize" pays for its cap with a slope of next to 0 at the very outcomes that it
+    is there to ignore, and would hardly ever win. Both are for people who name them.
 
     Parameters
     ----------
@@ -132,7 +135,7 @@ def choose(
         hyper-parameters fitted to these units; what is not finite loses.
     previous : str, optional
         The kind in use. Another one must be better by ``MARGIN``. Without one, and for a kind that is
-        not in ``AUTO``, it is "tail".
+        not in ``AUTO``, it is the first of these.
     """
     held = previous if previous in AUTO else AUTO[0]
     distinct = np.unique(y)
@@ -203,6 +206,8 @@ def _shape(kind: str, t: FloatArray) -> Shape | None:
     match kind:
         case "yeo-johnson" if not is_few:
             return _yeo_johnson(t)
+        case "power-tail" if not is_few:
+            return _power_tail(t)
         case "box-cox" if not is_few:
             return _box_cox(t)
         case "log":
@@ -224,6 +229,13 @@ def _yeo_johnson(t: FloatArray) -> YeoJohnson:
     return YeoJohnson(power, float(np.log1p(10.0 * np.abs(t).max())))
 
 
+def _power_tail(t: FloatArray) -> PowerTail:
+    power = _yeo_johnson(t)
+    s = power(t)
+    knee, width = _knee(s)
+    return PowerTail(power.power, power.reach, min(knee, _LARGEST), width, float(np.abs(s).max()))
+
+
 def _box_cox(t: FloatArray, power: float | None = None) -> BoxCox:
     logs = box_cox(t, np.array(0.0))
     if power is None:
@@ -240,14 +252,14 @@ def _most_likely(transform: Power, t: FloatArray, logs: float, low: float, high:
     can tell, and what is recorded is read more easily.
     """
     best, powers = 0, np.array([low])
-    for _ in range(4):
-        powers = np.linspace(low, high, 17)
+    for _ in range(6):
+        powers = np.linspace(low, high, 9)
         s = transform(t, powers[:, None])
         s = s - s.mean(axis=1, keepdims=True)
         farthest = np.abs(s).max(axis=1)
         log_sd = np.log(farthest) + np.log((s / farthest[:, None]).std(axis=1))
         best = int(np.argmax((powers - 1.0) * logs - len(t) * log_sd))
-        low, high = powers[max(best - 1, 0)], powers[min(best + 1, 16)]
+        low, high = powers[max(best - 1, 0)], powers[min(best + 1, 8)]
     return round(float(powers[best]), 3)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bbopt.errors import DataError
-from bbopt.surrogates.outcomes.shapes import BoxCox, Piecewise, Shape, Tail, YeoJohnson
+from bbopt.surrogates.outcomes.shapes import BoxCox, Piecewise, PowerTail, Shape, Tail, YeoJohnson
 from bbopt.types import FloatArray
 
 _LARGEST = float(np.finfo(np.float64).max)
@@ -18,6 +18,7 @@ _SHAPES: Mapping[str, type[Shape] | None] = {
     "standardize": None,
     "tail": Tail,
     "yeo-johnson": YeoJohnson,
+    "power-tail": PowerTail,
     "box-cox": BoxCox,
     "log": BoxCox,
     "rank": Piecewise,
@@ -27,6 +28,7 @@ _WORDS = {
     "standardize": "centred and scaled",
     "tail": "with the bad tail compressed by logarithms",
     "yeo-johnson": "made more normal by the Yeo-Johnson power {power:g}",
+    "power-tail": "made more normal by the Yeo-Johnson power {power:g}, their bad tail then compressed",
     "box-cox": "made more normal by the Box-Cox power {power:g}",
     "log": "as their logarithms",
     "rank": "as the normal scores of their ranks",

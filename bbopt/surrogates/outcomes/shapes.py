@@ -80,6 +80,41 @@ class YeoJohnson:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerTail:
+    """A :class:`YeoJohnson` map, and a :class:`Tail` on what it gives.
+
+    A power takes the skew out of smooth outcomes; the tail takes the gap below a cliff, to which no power
+    is an answer. ``power`` and ``reach`` are the former's numbers, the others the latter's.
+    """
+
+    power: float
+    reach: float
+    knee: float
+    width: float
+    largest: float
+
+    def __call__(self, t: FloatArray) -> FloatArray:
+        """Return s."""
+        return self._tail(self._power(t))
+
+    def inverse(self, s: FloatArray) -> FloatArray:
+        """Return t, at most ten times the largest magnitude told."""
+        return self._power.inverse(self._tail.inverse(s))
+
+    def log_stretch(self, s: FloatArray) -> FloatArray:
+        """Return log dt/ds at s."""
+        return self._tail.log_stretch(s) + self._power.log_stretch(self._tail.inverse(s))
+
+    @property
+    def _power(self) -> YeoJohnson:
+        return YeoJohnson(self.power, self.reach)
+
+    @property
+    def _tail(self) -> Tail:
+        return Tail(self.knee, self.width, self.largest)
+
+
+@dataclass(frozen=True, slots=True)
 class BoxCox:
     """The power transform of positive numbers (Box and Cox 1964, eq. 1): s = (t^p - 1) / p, or log t.
 
@@ -130,13 +165,12 @@ class Piecewise:
         return np.asarray(np.log(stretches)[np.searchsorted(self.s, s, side="right")])
 
 
-Shape: TypeAlias = Tail | YeoJohnson | BoxCox | Piecewise
+Shape: TypeAlias = Tail | YeoJohnson | PowerTail | BoxCox | Piecewise
 
 
 def yeo_johnson(t: FloatArray, power: FloatArray) -> FloatArray:
     """Return the transform of t for powers in [0, 2], arrays that broadcast; see :class:`YeoJohnson`."""
-    above, below = np.log1p(np.maximum(t, 0.0)), np.log1p(np.maximum(-t, 0.0))
-    return _raise(above, power) - _raise(below, 2.0 - power)
+    return np.copysign(_raise(np.log1p(np.abs(t)), np.where(t < 0.0, 2.0 - power, power)), t)
 
 
 def box_cox(t: FloatArray, power: FloatArray) -> FloatArray:
