@@ -15,6 +15,7 @@ _OUTCOMES = {
     "standardize": "centred and scaled",
     "tail": "bad ones compressed by a logarithm",
     "yeo-johnson": "made more normal by a power (Yeo-Johnson)",
+    "power-tail": "made more normal by a power, bad ones compressed by a logarithm",
     "box-cox": "made more normal by a power (Box-Cox)",
     "log": "as their logarithms",
     "rank": "as the normal scores of their ranks",

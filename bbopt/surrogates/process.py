@@ -25,6 +25,8 @@ MOST_SKIPPED = 0.05
 """The share of new observations at which the hyper-parameters are fitted again in any case."""
 WARPING_PAYS = 3.0
 """Nats of log posterior that a warping must gain: odds of 20 to 1 against chance, and less to and fro."""
+CHOSEN_ON = 100
+"""Observations on which transforms of outcomes are compared: their shape shows on a part."""
 MEMBERS_LAST = 0.1
 """The share of new observations up to which samples of hyper-parameters are used again."""
 FEW_TO_WARP = 4
@@ -56,7 +58,7 @@ class GaussianProcess:
     """
 
     kernel: Kernel = field(default_factory=Matern)
-    outcome: str = "tail"
+    outcome: str = "auto"
     warping: bool | Literal["auto"] = False
     ensemble: int = 1
 
@@ -184,12 +186,17 @@ class _Task:
             return learn(self.y, self.config.outcome)
         if not self.is_fresh and self.notes.outcome in KINDS:
             return learn(self.y, str(self.notes.outcome))
+        rows = np.linspace(0, len(self.y) - 1, min(len(self.y), CHOSEN_ON)).astype(np.int64)
+        variance = None if self.variance is None else self.variance[rows]
 
         def score(z: FloatArray, outcome: Outcome) -> float:
-            posterior = self._posterior(z, outcome, self._warped)
-            return maximize(posterior, starts(posterior, self.notes.theta)).value
+            covariance = Covariance(self.space, self.config.kernel, self._warped)
+            posterior = log_posterior(covariance, self.X[rows], z, outcome, variance, noise=self.noise)
+            first = starts(posterior, self.notes.theta, n_new=0)
+            return maximize(posterior, first).value
 
-        return choose(self.y, score, self.notes.outcome)
+        _, chosen = choose(self.y[rows], score, self.notes.outcome)
+        return learn(self.y, chosen.name)
 
     def fitted(self, z: FloatArray, outcome: Outcome) -> tuple[LogPosterior, Maximum]:
         """Return the log posterior and its maximum, or where the last fit left it."""

@@ -78,18 +78,20 @@ def test_a_huge_declared_noise_is_no_error():
 
 
 def test_failures_are_learnt_from():
-    study = Study(SQUARE, Objective("f", noise=0), strategy="bo", seed=2)
-    failed = []
-    for _ in range(30):
-        trial = study.ask()
-        if trial.params["x"] > 0.5:
-            failed.append(trial.number)
-            study.fail(trial, "broke")
-        else:
-            study.tell(trial, -trial.params["x"])
-    assert len([number for number in failed if number >= 10]) <= 12, "20 if nothing is learnt"
-    assert study.best().value < -0.45
-    assert 0 <= study.ask().tag["chance"] <= 1
+    """The slope leads up to an edge behind which all runs break: on to it, not far beyond."""
+    deep = 0
+    for seed in range(3):
+        study = Study(SQUARE, Objective("f", noise=0), strategy="bo", seed=seed)
+        for number in range(16):
+            trial = study.ask()
+            deep += number >= 10 and trial.params["x"] > 0.6
+            if trial.params["x"] > 0.5:
+                study.fail(trial, "broke")
+            else:
+                study.tell(trial, -trial.params["x"])
+        assert study.best().value < -0.45
+        assert 0 <= study.ask().tag["chance"] <= 1
+    assert deep <= 4, "18 if nothing is learnt"
 
 
 # -- what goes from ask to ask -------------------------------------------------------------------------
