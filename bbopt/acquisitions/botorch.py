@@ -5,7 +5,7 @@ no change of sign, and ``best_f`` is minus the incumbent.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import signature
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bbopt.errors import MissingExtra, UnsupportedError
+from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.surrogates.gp import GP
 from bbopt.types import FloatArray
@@ -29,7 +30,7 @@ from bbopt.surrogates.botorch.models import quietly, seeded, tensor
 from bbopt.surrogates.botorch.surrogate import BotorchSurrogate, gradient, inputs_of, lengths
 
 _BLOCK = 256
-"""So many sets of points are evaluated at once: a Monte Carlo acquisition draws hundreds of samples of each."""
+"""So many sets of points are evaluated at once: Monte Carlo draws hundreds of samples of each."""
 CANDIDATES = 512
 
 
@@ -40,14 +41,18 @@ class BotorchAcquisition:
     Parameters
     ----------
     acqf : botorch AcquisitionFunction
-        With its model, what is pending, and its samples fixed.
+        With its model, and what is pending.
     space : Space
-    scale : array (d,), optional
+    lengths : array (d,), optional
         Per column, a length over which the value changes; by default the shortest length-scale of any
         kernel within, at most 1.
     encoded : bool
         Whether its model sees encoded points; by default it sees their features
         (``surrogates.kernels.features``).
+
+    key : Key
+        Whatever an evaluation draws through torch begins here, so that values are a function of points;
+        torch's own generator is not touched.
 
     Raises
     ------
@@ -59,6 +64,7 @@ class BotorchAcquisition:
     space: Space
     lengths: FloatArray | None = None
     encoded: bool = False
+    key: Key = field(default_factory=lambda: Key(0))
 
     def __post_init__(self) -> None:
         if isinstance(self.acqf, OneShotAcquisitionFunction):
@@ -77,19 +83,19 @@ class BotorchAcquisition:
     @cached_property
     def is_smooth(self) -> bool:
         """Whether the values can be differentiated."""
-        with quietly(), torch.enable_grad():
+        with quietly(), seeded(self.key), torch.enable_grad():
             middle = self.space.project(np.full((1, self.space.d), 0.5))
             return bool(self.acqf(self._see(middle).requires_grad_()).requires_grad)
 
     def value(self, X: FloatArray) -> FloatArray:
         """Return values of points X (b, d), (b,), or of sets of q points X (t, q, d), (t,)."""
-        with quietly(), torch.no_grad():
+        with quietly(), seeded(self.key), torch.no_grad():
             values = [self.acqf(self._see(X[i : i + _BLOCK])) for i in range(0, len(X), _BLOCK)]
         return _finite(torch.cat(values).numpy()) if values else np.empty(0)
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return values (b,) or (t,) and gradients shaped like X."""
-        with quietly(), torch.enable_grad():
+        with quietly(), seeded(self.key), torch.enable_grad():
             F = self._see(X).requires_grad_()
             values = self.acqf(F)
         dF = np.nan_to_num(gradient(F, [(values, torch.ones_like(values))]), nan=0.0)
@@ -125,7 +131,7 @@ class BotorchCriterion:
         A class of acquisitions or a function, called with those of these by name that it takes:
 
         * ``model``: of the negated outcome in model units; it has seen its own mean where trials are pending
-        * ``best_f``: minus the incumbent, a scalar tensor, or (s,) for a model of s columns
+        * ``best_f``: minus the incumbent, a number: of a model of s columns their mean
         * ``X_baseline`` (n, f): inputs that were observed or are pending
         * ``candidate_set`` (512, f): inputs anywhere in the space
     """
@@ -135,7 +141,8 @@ class BotorchCriterion:
     @property
     def __name__(self) -> str:
         """What explanations call it."""
-        return getattr(self.make, "__name__", type(self.make).__name__)
+        made = getattr(self.make, "func", self.make)  # of functools.partial
+        return str(getattr(made, "__name__", type(made).__name__))
 
     def __call__(self, model: Any, situation: Any) -> BotorchAcquisition:
         """Return the acquisition for a model and a situation (``strategies.criteria``).
@@ -164,11 +171,11 @@ class BotorchCriterion:
         see = inputs_of(space, encoded)
         given: dict[str, Callable[[], Any]] = {
             "model": lambda: theirs,
-            "best_f": lambda: -tensor(situation.best).squeeze(),
+            "best_f": lambda: -tensor(situation.best).mean(),
             "X_baseline": lambda: tensor(see(model.X)),
             "candidate_set": lambda: tensor(see(space.sample(CANDIDATES, situation.key.child("candidates")))),
         }
         wanted = signature(self.make).parameters
         with quietly(), seeded(situation.key):
             acqf = self.make(**{name: get() for name, get in given.items() if name in wanted})
-        return BotorchAcquisition(acqf, space, model.scale, encoded)
+        return BotorchAcquisition(acqf, space, model.scale, encoded, situation.key)

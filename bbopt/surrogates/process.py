@@ -59,7 +59,7 @@ class GaussianProcess:
 
     kernel: Kernel = field(default_factory=Matern)
     outcome: str = "auto"
-    warping: bool | Literal["auto"] = False
+    warping: bool | Literal["auto"] = "auto"
     ensemble: int = 1
 
     def __post_init__(self) -> None:

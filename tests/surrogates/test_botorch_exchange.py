@@ -25,6 +25,7 @@ pytest.importorskip("botorch")
 import gpytorch.kernels as theirs  # noqa: E402
 from botorch.models import SingleTaskGP  # noqa: E402
 from botorch.models.transforms import Log, Normalize, Standardize, Warp  # noqa: E402
+from botorch.models.transforms.input import AffineInputTransform  # noqa: E402
 from gpytorch.means import LinearMean  # noqa: E402
 
 from bbopt.surrogates.botorch import from_botorch, to_botorch  # noqa: E402
@@ -160,8 +161,14 @@ def ard(kernel, **options):
             * theirs.ScaleKernel(theirs.RBFKernel(active_dims=[2, 0], ard_num_dims=2)),
             input_transform=Normalize(3, indices=[1, 2]),
         ),
+        lambda: native(
+            theirs.ScaleKernel(ard(theirs.LinearKernel)) + theirs.ScaleKernel(ard(theirs.RQKernel)),
+            input_transform=AffineInputTransform(
+                3, tensor(np.array([2.0, 0.5, 3.0])), tensor(np.full(3, 0.5))
+            ),
+        ),
     ],
-    ids=["default", "noise", "repeats", "raw", "rbf", "matern", "normalize", "active"],
+    ids=["default", "noise", "repeats", "raw", "rbf", "matern", "normalize", "active", "linear"],
 )
 def test_models_of_others_come_over_exactly(model):
     model = model()
