@@ -40,7 +40,7 @@ bench: $(TEST_ENV)/.installed  ## everything measured; an hour or more
 	    [ -z "$$missed" ] || { echo "targets missed in:$$missed"; exit 1; }
 
 reliability: $(TEST_ENV)/.installed  ## every crash, crowd and torture script, in full; an hour
-	@for name in resume kill_storm crowd exhaustion torture fuzz_tells; do \
+	@for name in resume kill_storm crowd exhaustion torture affine fuzz_tells; do \
 	    $(TEST_ENV)/bin/python reliability/$$name.py || exit 1; done
 
 wheel: $(TEST_ENV)/.installed  ## build a wheel and try it in an empty environment outside the tree

@@ -203,7 +203,7 @@ class Integer(Parameter):
         _check_flag(title, "log", self.log)
         if step < 1:
             raise SpaceError(f"{title}: step must be at least 1, got {step}")
-        if max(-low, high) >= 2**63 or high - low > LARGEST_INTEGER:
+        if max(-low - 1, high) >= 2**63 or high - low > LARGEST_INTEGER:
             raise SpaceError(
                 f"{title}: low and high must be at most 2^53 = {LARGEST_INTEGER} apart and fit 64 bits, "
                 f"got low={low}, high={high}; Real has wider ranges"

@@ -17,6 +17,7 @@ from bbopt.acquisitions.acquisition import Acquisition, Sum
 from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, normal_samples
 from bbopt.acquisitions.improvement import exploration
 from bbopt.data.history import Dataset, History, Rows
+from bbopt.data.trial import Status
 from bbopt.errors import FitError, SpaceError, SpaceExhausted
 from bbopt.maximizers.joint import maximize_joint
 from bbopt.maximizers.multistart import maximize
@@ -27,7 +28,15 @@ from bbopt.spec import Spec
 from bbopt.strategies import criteria
 from bbopt.strategies.criteria import Criterion, Situation
 from bbopt.strategies.designs import Sobol
-from bbopt.strategies.modelling import Fit, fit_data, fit_failures, good_points, incumbent, outside
+from bbopt.strategies.modelling import (
+    Fit,
+    fit_data,
+    fit_failures,
+    good_points,
+    incumbent,
+    outside,
+    without_penalties,
+)
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.process import GaussianProcess
@@ -111,7 +120,7 @@ class BayesianOptimization:
         """Propose n points: the initial design first, then the maxima of the acquisition."""
         n_initial = self.n_initial if self.n_initial is not None else _initial_size(history.spec.space)
         early = min(max(n_initial - len(history), 0), request.n)
-        data = history.dataset()
+        data = without_penalties(history.dataset())
         if early == request.n or not len(data.X):
             return Sobol().ask(None, history, request, rng)
         if early:
@@ -168,8 +177,11 @@ class BayesianOptimization:
             )
             X = maximize_joint(together, space, request.n, X[None], request.fixed, rng, exclude=seen)
             tags = [_tag("joint LogEI", None, fitted, first, best, failures, x[None]) for x in X]
+        penalties = int(np.count_nonzero(history.status == Status.COMPLETE)) - len(data.X)
         for tag in tags:
             tag["model"] = notes
+            if penalties:
+                tag["set_aside"] = penalties
             if failures is not None:
                 tag["failure_theta"] = list(failures.theta)
         return Proposals(X, tags)

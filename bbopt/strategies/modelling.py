@@ -1,5 +1,6 @@
 """From a history to fitted models, for suggestions and for questions, and what is read off them."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,9 @@ from bbopt.surrogates.surrogate import Surrogate
 from bbopt.surrogates.threads import single_threaded
 from bbopt.types import FloatArray, IntArray, Tag
 
+PENALTY = 1e5
+"""How many times the usual spread of results a result must be off to count as a failure."""
+_FEW_RESULTS = 5
 _SLICE = 128
 """Points at which the model is asked what fixed values allow."""
 _MOST_RESULTS = 3000
@@ -75,6 +79,35 @@ def fit_data(surrogate: Fit, data: Dataset, history: History, rng: Key) -> tuple
     )
 
 
+def without_penalties(data: Dataset) -> Dataset:
+    """Return the data with results that can only be penalties among the failures.
+
+    Many tell 1e20 where a run breaks. A process would spend its length-scales on such a cliff, however its
+    height is transformed, and learn nothing of the rest. So a result counts as a failure where it is
+    PENALTY times as far above the better part of the first results as these spread down to the best. The
+    first ones are looked at because later ones gather around the optimum, where they spread over nothing.
+    """
+    y = data.Y[:, 0]
+    if len(y) < _FEW_RESULTS:
+        return data
+    z = y / max(float(np.abs(y).max()), np.finfo(np.float64).tiny)
+    early = np.sort(z[: max(_FEW_RESULTS, len(z) // 5)])
+    usual = early[-(-3 * len(early) // 5) - 1]
+    is_penalty = z - usual > PENALTY * (usual - z.min())
+    if usual == z.min() or not is_penalty.any():
+        return data
+    kept = ~is_penalty
+    return replace(
+        data,
+        X=data.X[kept],
+        Y=data.Y[kept],
+        Yvar=data.Yvar[kept],
+        cost=data.cost[kept],
+        numbers=data.numbers[kept],
+        X_failed=np.concatenate([data.X_failed, data.X[is_penalty]]),
+    )
+
+
 def fit_failures(data: Dataset, history: History) -> LogFeasibility | None:
     """Learn where runs fail, from the first failure on."""
     if not len(data.X_failed):
@@ -107,7 +140,7 @@ def fit_history(history: History, surrogate: Fit) -> Surrogate:
 
 def best_of_model(history: History, surrogate: Fit, rng: Key) -> tuple[FloatArray, Surrogate]:
     """Return the feasible point (d,) with the lowest posterior mean, and the model; raises FitError."""
-    data = _few_enough(history.dataset())
+    data = without_penalties(_few_enough(history.dataset()))
     if len(data.X) < 2:
         raise FitError("a model needs two results")
     space = history.spec.space

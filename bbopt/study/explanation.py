@@ -97,6 +97,11 @@ def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
 def _form(tag: dict[str, Any]) -> str:
     """Return what the model was."""
     text = f"the model was fitted to {tag['n']} results, {_OUTCOMES.get(tag['outcome'], tag['outcome'])}"
+    if tag.get("set_aside"):
+        text += (
+            f" ({tag['set_aside']} others are so far off that they count as failures, or lie far outside the "
+            "space)"
+        )
     if tag.get("warped"):
         text += ", with learnt warping of the parameters' scales"
     if tag.get("members"):

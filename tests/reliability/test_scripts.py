@@ -39,8 +39,7 @@ def test_strange_tells_are_taken_or_refused(table, store, problem, tells):
 
 # -- numerical torture ------------------------------------------------------------------------------------
 
-REFUSED = {  # by bbopt, with a SpaceError: ranges of integers are at most 2^53 wide, and begin above -2^63
-    "integers at int64's ends",
+REFUSED = {  # by bbopt, with a SpaceError: ranges of integers are at most 2^53 wide
     "integers, all of int64",
 }
 

@@ -126,9 +126,7 @@ def test_a_joint_batch_is_worth_no_less_than_a_greedy_one():
                 study.add({"x": x, "y": y}, float(np.sin(9 * x) + y**2))
             trials = study.ask(4)
             model, _ = GaussianProcess().fit(SQUARE, study.history.X[:8], study.history.Y[:8, 0], noise=0)
-            promise = LogExpectedImprovementOfBatch(
-                model, model.incumbent, normal_samples(4096, 4, Key(99))
-            )
+            promise = LogExpectedImprovementOfBatch(model, model.incumbent, normal_samples(4096, 4, Key(99)))
             found.append(float(promise.value(study.history.X[[t.number for t in trials]][None])[0]))
         gains.append(found[1] - found[0])
     assert min(gains) > -0.02
@@ -141,13 +139,15 @@ def test_a_joint_batch_is_worth_no_less_than_a_greedy_one():
 def test_an_explanation_tells_what_was_expected_why_and_what_held_it_back():
     space = Space([Real("x", 0, 1), Real("y", 0, 1)], constraints=["x + y <= 1"])
     study = run("bo", 20, space, f=lambda p: (p["x"] - 0.8) ** 2 + (p["y"] - 0.8) ** 2)
-    text = study.explain(study.trials[-1])
+    best = study.best(by="observed").trial
+    assert abs(best.params["x"] - 0.5) < 0.01
+    text = study.explain(best)
     assert "the model expected f = " in text
     assert "comes from not knowing (exploration)" in text
     assert "it lies on the edge of x + y <= 1" in text
-    assert "the model was fitted to 19 results" in text
+    assert f"the model was fitted to {best.number} results" in text
     study = run("bo", 20, f=lambda p: p["x"] + (p["y"] - 0.4) ** 2)
-    assert "x is at the lowest value" in study.explain(study.trials[-1])
+    assert "x is at the lowest value" in study.explain(study.best(by="observed").trial)
 
 
 def test_exploration_is_told_apart():
@@ -157,7 +157,8 @@ def test_exploration_is_told_apart():
     study.add({"x": 0.05}, 0.1)
     study.add({"x": 0.1}, 0.2)
     assert study.ask().tag["exploration"] > 0.9  # far from all that is known
-    study = Study(space, Objective("f", noise=0), strategy=BayesianOptimization(n_initial=2), seed=0)
+    plain = BayesianOptimization(n_initial=2, surrogate=GaussianProcess(outcome="standardize"))
+    study = Study(space, Objective("f", noise=0), strategy=plain, seed=0)
     for x in (0.0, 0.2, 0.4, 0.45, 0.8, 1.0):
         study.add({"x": x}, (x - 0.6) ** 2)
     assert study.ask().tag["exploration"] < 0.3  # where the bowl's bottom must be
