@@ -72,14 +72,18 @@ trial
 # learns where the oven trips and keeps away from there.
 
 # %%
-while len(study) < 20:
-    trial = study.ask()
+def try_out(trial):
+    """Bake it, and tell what came out."""
     try:
         taste = bake(trial.params)
     except RuntimeError as error:
         study.fail(trial, str(error))
     else:
         study.tell(trial, taste)
+
+
+while len(study) < 20:
+    try_out(study.ask())
 
 for trial in study.trials[-5:]:
     print(trial.number, trial.status.name, trial.value, dict(trial.params))
@@ -129,7 +133,7 @@ study.tell(trial, bake(trial.params))
 # %%
 trial = study.ask(fixed={"program": "fan"})
 print(dict(trial.params))
-study.tell(trial, bake(trial.params))
+try_out(trial)
 
 # %% [markdown]
 # ## Several at once
@@ -141,7 +145,7 @@ study.tell(trial, bake(trial.params))
 batch = study.ask(3)
 print(len(study.pending), "pending")
 for trial in reversed(batch):
-    study.tell(trial, bake(trial.params))
+    try_out(trial)
 
 # %% [markdown]
 # A trial that will never be run, or whose result is worth nothing, is abandoned: nothing is learnt from

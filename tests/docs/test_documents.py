@@ -127,7 +127,9 @@ def test_links_lead_somewhere(name):
 # --- doctests ----------------------------------------------------------------------------------------
 
 DOCTESTS = """
-import doctest, importlib, pkgutil, bbopt
+import doctest, importlib, pkgutil, warnings, bbopt
+
+warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")  # of importing torch itself
 
 modules = [bbopt, *(importlib.import_module(m.name) for m in pkgutil.walk_packages(bbopt.__path__, "bbopt."))]
 results = [doctest.testmod(module) for module in modules]

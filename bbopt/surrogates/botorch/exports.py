@@ -38,7 +38,7 @@ from bbopt.surrogates.kernels import (
     Sum,
 )
 from bbopt.surrogates.kernels.features import Features
-from bbopt.surrogates.kernels.warp import _EDGE as EDGE
+from bbopt.surrogates.kernels.warp import EDGE
 from bbopt.types import FloatArray
 
 CENTRE = 0.5

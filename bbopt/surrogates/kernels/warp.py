@@ -17,7 +17,7 @@ from bbopt.surrogates.kernels.kernel import Hyperprior
 from bbopt.types import FloatArray
 
 SIGMA = 0.5
-_EDGE = 1e-6
+EDGE = 1e-6
 
 
 def warp_prior(features: Features) -> Hyperprior:
@@ -38,7 +38,7 @@ def warp(
     p = len(features.plain)
     a, b = np.exp(theta[:p]), np.exp(theta[p:])
     x = F[:, :p]
-    on = np.clip(x, _EDGE, 1.0 - _EDGE)  # slopes at the very ends may be infinite
+    on = np.clip(x, EDGE, 1.0 - EDGE)  # slopes at the very ends may be infinite
     log_x = np.log(on)
     power = np.exp(a * log_x)
     log_rest = np.log1p(-power)
