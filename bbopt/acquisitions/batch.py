@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from bbopt.acquisitions.acquisition import Acquisition
 from bbopt.errors import FitError
 from bbopt.rng import Key
 from bbopt.sobol import sobol
@@ -149,3 +150,40 @@ def _pull_factors(L: FloatArray, d_L: FloatArray) -> FloatArray:
     inner[..., diagonal, diagonal] *= 0.5
     outer = np.swapaxes(inverse, -1, -2) @ inner @ inverse
     return np.asarray(0.5 * (outer + np.swapaxes(outer, -1, -2)))
+
+
+@dataclass(frozen=True, slots=True)
+class WithRisk:
+    """What a batch promises, plus the mean over its members of a pointwise log acquisition.
+
+    Parameters
+    ----------
+    batch : LogExpectedImprovementOfBatch
+    pointwise : Acquisition
+        Such as the log chance of a run to finish.
+    """
+
+    batch: LogExpectedImprovementOfBatch
+    pointwise: Acquisition
+
+    @property
+    def scale(self) -> FloatArray:
+        """The shorter of both lengths, a column each."""
+        return np.asarray(np.minimum(self.batch.scale, self.pointwise.scale))
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether both are."""
+        return self.batch.is_smooth and self.pointwise.is_smooth
+
+    def value(self, X: FloatArray) -> FloatArray:
+        """Return values (t,) of batches X (t, q, d)."""
+        t, q, d = X.shape
+        return self.batch.value(X) + self.pointwise.value(X.reshape(t * q, d)).reshape(t, q).mean(axis=1)
+
+    def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return values (t,) and their gradients (t, q, d)."""
+        t, q, d = X.shape
+        value, gradient = self.batch.value_and_grad(X)
+        more, slope = self.pointwise.value_and_grad(X.reshape(t * q, d))
+        return value + more.reshape(t, q).mean(axis=1), gradient + slope.reshape(t, q, d) / q

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition, Sum
-from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, normal_samples
+from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, WithRisk, normal_samples
 from bbopt.acquisitions.improvement import exploration
 from bbopt.data.history import Dataset, History, Rows
 from bbopt.data.trial import Status
@@ -71,7 +71,7 @@ class BayesianOptimization:
         averaging, and :class:`~bbopt.strategies.modelling.Fit` for models of your own.
     batch : {"greedy", "joint"}
         How several points at once are chosen: one after the other, each as if those before had been told
-        at their means; or then moved together by what they promise in common (up to 8 at once).
+        at their means; or then moved together by the log expected improvement of all (up to 8 at once).
 
     Raises
     ------
@@ -98,6 +98,11 @@ class BayesianOptimization:
             )
         if self.batch not in ("greedy", "joint"):
             raise SpaceError(f"BayesianOptimization: batch must be 'greedy' or 'joint', got {self.batch!r}")
+        if self.batch == "joint" and self.acquisition not in ("auto", "logei", "lognei"):
+            raise SpaceError(
+                "BayesianOptimization: batch='joint' is for acquisition 'auto', 'logei' or 'lognei', got "
+                f"{self.acquisition!r}; batch='greedy' takes any"
+            )
 
     @property
     def supports(self) -> Supports:
@@ -169,13 +174,15 @@ class BayesianOptimization:
             tags.append(_tag(criteria.title(acquisition), promise, fitted, model, best, failures, x))
             X = np.vstack([X, x])
             if k + 1 < request.n:
+                # A model of draws (LogNEI) takes one more point like any other: at its means.
                 model = criteria.with_pending("logei", model, x, rng) if acquisition != "thompson" else model
         if self.batch == "joint" and 1 < request.n <= _MOST_JOINT:
             best = incumbent(first, unreachable, space, request.fixed)
             together = LogExpectedImprovementOfBatch(
                 first, best, normal_samples(_JOINT_SAMPLES, request.n, rng.child("joint"))
             )
-            X = maximize_joint(together, space, request.n, X[None], request.fixed, rng, exclude=seen)
+            joint = together if failures is None else WithRisk(together, failures)
+            X = maximize_joint(joint, space, request.n, X[None], request.fixed, rng, exclude=seen)
             tags = [_tag("joint LogEI", None, fitted, first, best, failures, x[None]) for x in X]
         penalties = int(np.count_nonzero(history.status == Status.COMPLETE)) - len(data.X)
         for tag in tags:

@@ -20,6 +20,9 @@ from bbopt.surrogates.paths import Paths
 from bbopt.surrogates.surrogate import Surrogate
 from bbopt.types import FloatArray
 
+XI = 0.05
+"""What LogPI asks a point to be better by, in standard deviations of what was told; with 0 it clings to the
+incumbent: on Branin its regret stayed at 0.9 and above."""
 DRAWS = 32
 """Joint posterior draws that LogNEI averages over."""
 
@@ -60,7 +63,7 @@ CRITERIA: Mapping[str, tuple[str, Criterion]] = {
     "ei": ("EI", lambda model, it: ExpectedImprovement(model, it.best)),
     "logei": ("LogEI", lambda model, it: LogExpectedImprovement(model, it.best)),
     "lognei": ("LogNEI", lambda model, it: LogExpectedImprovement(model, it.best)),
-    "logpi": ("LogPI", lambda model, it: LogProbabilityOfImprovement(model, it.best)),
+    "logpi": ("LogPI", lambda model, it: LogProbabilityOfImprovement(model, it.best, xi=XI)),
     "ucb": ("UCB", lambda model, it: LowerConfidenceBound(model)),
     "noisy-ei": ("noisy EI", _noisy_ei),
     "thompson": ("Thompson sample", _thompson),

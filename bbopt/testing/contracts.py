@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import numpy as np
@@ -35,6 +35,9 @@ class StrategyContract:
 
     n_trials = 24
     """How many trials the studies of these tests hold; more than one generation of a population."""
+
+    fixed: ClassVar[dict[str, Any]] = {"kernel": "poly", "degree": 4, "x": 0.5}
+    """Values of the mixed space that an ask is to keep."""
 
     def make(self) -> AnyStrategy:
         """Return the strategy under test."""
@@ -158,12 +161,8 @@ class StrategyContract:
         for j in range(space.d):
             seen = X[active[:, j], j]
             assert len(np.unique(seen)) > 1, f"column {j} never moved in {len(seen)} proposals"
-        trial = study.ask(fixed={"kernel": "poly", "degree": 4, "x": 0.5})
-        assert {name: trial.params[name] for name in ("kernel", "degree", "x")} == {
-            "kernel": "poly",
-            "degree": 4,
-            "x": 0.5,
-        }
+        trial = study.ask(fixed=self.fixed)
+        assert {name: trial.params[name] for name in self.fixed} == self.fixed
 
     def test_law_7_no_point_twice(self) -> None:
         """With noise=0 a small space is asked point by point, pending ones included, then exhausted."""

@@ -131,7 +131,7 @@ class SurrogateContract:
 
     def space(self) -> Space:
         """Return a space that it suits."""
-        return Space([Real("x", 0, 1), Real("y", 0, 1), Integer("k", 1, 5)])
+        return Space([Real("x", 0, 1), Real("y", 0, 1), Integer("k", 1, 5), Categorical("c", ["u", "v"])])
 
     def _fitted(self, n: int = 25, seed: int = 0) -> tuple[Any, FloatArray, FloatArray]:
         space = self.space()

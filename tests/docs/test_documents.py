@@ -53,6 +53,13 @@ def test_tutorial_ask_tell(tmp_path):
     assert list(tmp_path.iterdir()) == [], "it left files behind"
 
 
+def test_tutorial_surrogates_and_acquisitions(tmp_path):
+    pytest.importorskip("matplotlib")
+    output = run(tmp_path, ROOT / "tutorials" / "03_surrogates_and_acquisitions.py")
+    assert "TestPortfolio: 9 tests passed" in output
+    assert list(tmp_path.iterdir()) == [], "it left files behind"
+
+
 def test_tutorial_tune_a_model(tmp_path):
     pytest.importorskip("sklearn")
     pytest.importorskip("matplotlib")

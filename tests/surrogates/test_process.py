@@ -34,7 +34,7 @@ def test_notes_are_plain_and_the_next_fit_starts_from_them():
     np.testing.assert_allclose(again.theta[:2], model.theta[:2], atol=0.5)
 
 
-@pytest.mark.parametrize("bad", [{"theta": "x"}, {"theta": [1.0], "n": 3}, {}, {"n": 3}, {"theta": [0.0] * 4}])
+@pytest.mark.parametrize("bad", [{"theta": "x"}, {"theta": [1.0], "n": 3}, {"n": 3}, {"theta": [0.0] * 4}])
 def test_foreign_notes_are_no_notes(bad):
     X = np.random.default_rng(0).random((12, 2))
     cold, _ = GaussianProcess().fit(box(2), X, bumpy(X))

@@ -1,0 +1,788 @@
+# %% [markdown]
+# # Surrogates and acquisitions
+#
+# A suggestion of Bayesian optimization takes three steps: fit a model to the results (the surrogate),
+# say what a new point would be worth (the acquisition), look for the point that is worth most. Here
+# they are taken one by one, by hand, then put together again, and at the end you write your own.
+# Needs the extra `plot`: `pip install '.[plot]'`.
+
+# %%
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import matplotlib
+
+matplotlib.use("Agg")  # draw into a file; leave this line out in a notebook
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.special import log_ndtr
+
+from bbopt import BayesianOptimization, Categorical, Objective, Real, Sobol, Space, Study, UnsupportedError
+from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, normal_samples
+from bbopt.acquisitions.confidence import LowerConfidenceBound
+from bbopt.acquisitions.improvement import (
+    ExpectedImprovement,
+    LogExpectedImprovement,
+    LogProbabilityOfImprovement,
+)
+from bbopt.acquisitions.noisy import LogExpectedImprovementUnderNoise
+from bbopt.acquisitions.pointwise import Pointwise
+from bbopt.acquisitions.thompson import Thompson
+from bbopt.maximizers.joint import maximize_joint
+from bbopt.maximizers.multistart import maximize
+from bbopt.rng import Key
+from bbopt.strategies import criteria
+from bbopt.strategies.criteria import Situation
+from bbopt.strategies.modelling import fit_data
+from bbopt.strategies.strategy import Proposals, Supports
+from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.fit import log_posterior
+from bbopt.surrogates.gp import GP, Hyperparameters
+from bbopt.surrogates.kernels import Linear, Matern, Periodic, Profile, Stationary
+from bbopt.surrogates.outcomes import Outcome, learn
+from bbopt.surrogates.paths import Paths
+from bbopt.surrogates.process import GaussianProcess
+from bbopt.testing.contracts import StrategyContract
+from bbopt.testing.parts import AcquisitionContract, KernelContract, SurrogateContract
+
+folder = tempfile.TemporaryDirectory()
+pictures = Path(folder.name)
+BLUE, ORANGE, GREY = "#1b6ca8", "#d9822b", "#7a7a7a"
+
+# %% [markdown]
+# ## A Gaussian process
+#
+# Six results of a function of one variable. Surrogates see encoded points, in which every range is
+# [0, 1], and outcomes that are minimised. `GaussianProcess` says what to fit; its `fit` returns the
+# model, and notes from which the next fit may start. `noise=0` says that results are exact. Left alone
+# it also looks whether outcomes or axes are better bent; more of that below, for now they stay straight.
+
+# %%
+line = Space([Real("x", 0, 10)])
+
+
+def at(x):
+    """Return points of the line, encoded, (n, 1)."""
+    return line.encode([{"x": float(value)} for value in x])
+
+
+def wave(x):
+    return np.sin(x) + 0.5 * np.cos(2.3 * x + 1) + 0.03 * x
+
+
+told = np.array([0.5, 2.0, 3.5, 4.5, 6.0, 9.5])
+X, y = at(told), wave(told)
+x = np.linspace(0, 10, 501)
+grid = at(x)
+
+straight = GaussianProcess(outcome="standardize", warping=False)
+model, notes = straight.fit(line, X, y, noise=0)
+mean, sd = model.predict(grid)
+
+assert np.allclose(model.predict(X)[0], y)
+print(f"sd at the results {model.predict(X)[1].max():.4f}, in the widest gap {sd.max():.2f}")
+print(f"the truth is within 2 sd on {np.mean(np.abs(mean - wave(x)) < 2 * sd):.0%} of the line")
+
+# %% [markdown]
+# There is no magic in it. Outcomes are brought to mean 0 and deviation 1; the kernel says how alike
+# the outcomes at two points are, by their distance; the posterior is three lines of linear algebra.
+
+# %%
+z, outcome = learn(y, "standardize")
+length, scale = np.exp(model.hyperparameters.theta[0]), model.hyperparameters.scale
+
+
+def kernel(A, B):
+    """Return Matérn-5/2 covariances of points (a, 1) with points (b, 1)."""
+    r = np.sqrt(5) * np.abs(A - B.T) / length
+    return scale * (1 + r + r**2 / 3) * np.exp(-r)
+
+
+K = kernel(X, X) + 1e-8 * np.eye(len(X))
+means = model.mean + kernel(grid, X) @ np.linalg.solve(K, z - model.mean)
+variances = scale - np.sum(kernel(grid, X).T * np.linalg.solve(K, kernel(X, grid)), axis=0)
+
+by_model = model.posterior(grid)  # in model units; `predict` is in those of the outcome
+assert np.allclose(means, by_model[0][:, 0])
+assert np.allclose(variances, by_model[1][:, 0], atol=1e-7)
+assert np.allclose(outcome.inverse(means), mean)
+
+# %% [markdown]
+# ## What the hyper-parameters mean
+#
+# The length-scale is how far one result reaches, as a share of the range. The output scale is how far
+# outcomes stray, the noise what a repeat would differ by. A fit takes the most probable ones, by the
+# density of the data times a prior. With a process built by hand you see what others would do. Too
+# short, and between results nothing is known; too long, and the model is sure of what is wrong.
+
+# %%
+covariance = Covariance(line)  # Matérn-5/2 unless you say otherwise
+density = log_posterior(covariance, X, z, outcome, noise=0)
+
+
+def process(length):
+    """Return the process with a length-scale of your choice."""
+    hyperparameters = Hyperparameters(np.log([length]), scale, noise=1e-8)
+    return GP.build(covariance, hyperparameters, X, z, np.full(len(z), 1e-8), outcome)
+
+
+figure, panels = plt.subplots(1, 3, figsize=(10, 3), sharey=True, layout="constrained")
+print("length  log density  mean sd  truth within 2 sd")
+for panel, chosen in zip(panels, (0.02, length, 0.5), strict=True):
+    one = process(chosen)
+    m, s = one.predict(grid)
+    inside = np.mean(np.abs(m - wave(x)) < 2 * s)
+    value, _ = density(np.array(one.theta))
+    print(f"{chosen:6.2f}  {value:11.1f}  {s.mean():7.2f}  {inside:17.0%}")
+    panel.fill_between(x, m - 2 * s, m + 2 * s, color=BLUE, alpha=0.15, linewidth=0)
+    panel.plot(x, m, color=BLUE)
+    panel.plot(x, wave(x), "--", color=GREY, linewidth=1)
+    panel.plot(told, y, "o", color="black", markersize=4)
+    panel.set(title=f"length-scale {chosen:.2f}", xlabel="x")
+figure.savefig(pictures / "lengths.png", dpi=110)
+
+# %% [markdown]
+# ## Kernels
+#
+# The kernel is what you know of the shape. Here the price of power was noted at forty moments of four
+# days; which hour of the rest of the week is the cheapest? To the default kernel results a day away
+# say nothing. One that knows of days, and of a trend, has seen them four times. Kernels add (either
+# makes points alike) and multiply (both must), and each may look at some `columns` alone. Hours and
+# prices stay straight here, too: a bent clock has no days, and a bent sum is no sum.
+
+# %%
+week = Space([Real("hour", 0, 168)])
+DAY = 24 / 168  # periods are shares of the range
+
+
+def price(hour):
+    return 60 + 0.12 * hour - 12 * np.cos(2 * np.pi * hour / 24) - 8 * np.cos(4 * np.pi * hour / 24 + 1)
+
+
+rng = np.random.default_rng(0)
+hours = rng.uniform(0, 96, 40)
+prices = price(hours) + rng.normal(0, 2, 40)
+rest = np.linspace(100, 168, 273)
+
+kernels = {
+    "Matérn": Matern(),
+    "a day, a trend": Periodic(period=DAY) + Linear(),
+    "a day that drifts": Periodic(period=DAY) * Matern(),
+    "a period to be learnt, a trend": Periodic() + Linear(),
+}
+errors = {}
+figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
+for name, one in kernels.items():
+    fitted, _ = replace(straight, kernel=one).fit(week, hours[:, None] / 168, prices)
+    m, s = fitted.predict(rest[:, None] / 168)
+    errors[name] = np.sqrt(np.mean((m - price(rest)) ** 2))
+    print(f"{name:31} error {errors[name]:5.2f}, sd {s.mean():5.2f}, cheapest at {rest[m.argmin()]:.0f} h")
+    axes.plot(rest, m, label=name)
+axes.plot(rest, price(rest), "--", color=GREY, label="the truth")
+axes.plot(hours, prices, ".", color="black")
+axes.set(xlabel="hour", ylabel="price")
+axes.legend(frameon=False, fontsize=8, ncol=3)
+figure.savefig(pictures / "kernels.png", dpi=110)
+
+print(f"{'the truth':31} cheapest at {rest[price(rest).argmin()]:.0f} h")
+assert errors["a day, a trend"] < 0.2 * errors["Matérn"]
+
+# %% [markdown]
+# What was learnt has names; here is that of the last one. Periods are shares of the range: 0.14 would be
+# a day, and 0.43 is three. What repeats daily repeats every three days, too, so do say what you know.
+
+# %%
+for name, value in zip(fitted.covariance.hyperprior.names, fitted.hyperparameters.theta, strict=True):
+    print(f"{name:14} {np.exp(value):.3f}")
+print(f"{'noise, as sd':14} {fitted.noise_variance**0.5:.3f}")
+
+# %% [markdown]
+# ## Outcomes
+#
+# Some runs diverge, and a loss of 1000 among losses of 0.1 leaves a model nothing to see but itself.
+# "tail" compresses the bad end by logarithms and leaves the good end alone; "log" suits outcomes that
+# are positive and span orders of magnitude; "auto", the default, chooses from the data. `predict` always
+# answers in the units that were told.
+
+
+# %%
+def loss(rate):
+    return 0.1 + (rate - 0.3) ** 2 + 0.05 * np.sin(12 * rate) + np.exp(30 * (rate - 0.75))
+
+
+unit = Space([Real("rate", 0, 1)])
+rates, fine = np.linspace(0.02, 0.98, 15)[:, None], np.linspace(0, 1, 501)[:, None]
+low = fine[:, 0] < 0.7  # where losses are low
+errors = {}
+for kind in ("standardize", "tail", "log", "auto"):
+    fitted, _ = GaussianProcess(outcome=kind).fit(unit, rates, loss(rates[:, 0]))
+    m, _ = fitted.predict(fine)
+    errors[kind] = np.sqrt(np.mean((m - loss(fine[:, 0]))[low] ** 2))
+    print(f"{kind:12} error among low losses {errors[kind]:.4f}, best rate {fine[m.argmin(), 0]:.3f}")
+print(
+    f"low losses differ by {loss(fine[low]).std():.4f}; the best rate is {fine[loss(fine).argmin(), 0]:.3f}"
+)
+assert errors["standardize"] > 10 * max(errors["tail"], errors["log"], errors["auto"])
+
+# %% [markdown]
+# ## Warping
+#
+# A kernel takes it that the outcome varies alike everywhere. Where it varies faster at one end, a model
+# is too sure of itself there. `warping=True` learns to bend the axis; "auto", the default, does so where
+# it pays. If you know better, say so: with `Real(..., log=True)` there is nothing to learn, and the
+# initial design is spread as it should be.
+
+
+# %%
+def fast_at_first(x):
+    return np.sin(9 * x**0.25)
+
+
+slow = Space([Real("x", 0.01, 1)])
+thin = 0.01 + 0.99 * (np.arange(24) + 0.5) / 24
+dense = np.geomspace(0.01, 1, 401)
+U, V = ((values[:, None] - 0.01) / 0.99 for values in (thin, dense))
+covered = {}
+for warping in (False, True):
+    fitted, _ = GaussianProcess(warping=warping).fit(slow, U, fast_at_first(thin), noise=0)
+    m, s = fitted.predict(V)
+    gap = np.abs(m - fast_at_first(dense))
+    covered[warping] = np.mean(gap < 2 * s)
+    print(
+        f"warping={warping}: error {np.sqrt(np.mean(gap**2)):.2f}, truth within 2 sd {covered[warping]:.0%}"
+    )
+assert covered[True] > 0.9 > 0.6 > covered[False]
+
+# %% [markdown]
+# ## What is a point worth?
+#
+# Back to the six results. An acquisition is a function of points, larger where they promise more:
+#
+# - the *expected improvement* on the best so far weighs gains by their probability;
+# - the *probability of improvement* ignores their size, and clings to what it has;
+# - a *confidence bound* takes the model's word plus so many deviations: `beta` turns from one
+#   to the other extreme. What everybody calls UCB is a lower bound where outcomes are minimised.
+#
+# `maximize` finds where an acquisition is largest, in spaces of any kind. The key stands for what it
+# draws at random: same key, same answer.
+
+# %%
+best = model.incumbent  # the lowest mean at a point that was told, in model units
+acquisitions = {
+    "LogPI": LogProbabilityOfImprovement(model, best),
+    "LogEI": LogExpectedImprovement(model, best),
+    "UCB, beta 1": LowerConfidenceBound(model, beta=1.0),
+    "UCB, beta 16": LowerConfidenceBound(model, beta=16.0),
+}
+nowhere = np.empty((0, 1))  # no points to start from: it draws its own
+
+figure, panels = plt.subplots(2, 2, figsize=(9, 4.5), sharex=True, layout="constrained")
+asked = {}
+for panel, (name, acquisition) in zip(panels.flat, acquisitions.items(), strict=True):
+    [[u]] = maximize(acquisition, line, 1, nowhere, None, Key(0))
+    asked[name] = 10 * u
+    print(f"{name:13} asks {asked[name]:.2f}, where the truth is {wave(asked[name]):.2f}")
+    values = acquisition.value(grid)
+    panel.plot(x, np.maximum(values, values.max() - 8), color=BLUE)
+    panel.axvline(asked[name], color=ORANGE)
+    panel.plot(told, np.full(6, values.max()), "o", color="black", markersize=4)
+    panel.set_title(name, loc="left")
+figure.savefig(pictures / "acquisitions.png", dpi=110)
+
+assert abs(asked["LogPI"] - 3.5) < 0.1  # next to the best so far
+assert abs(asked["LogEI"] - x[wave(x).argmin()]) < 0.1  # the optimum, as it happens
+assert 6.5 < asked["UCB, beta 16"] < 9.0  # the widest gap
+
+# %% [markdown]
+# ## Why the logarithm
+#
+# The expected improvement has a formula, which a sample confirms. But far from what is promising it is
+# so small that neither it nor its slope exists in floating-point numbers, and a search that starts
+# there has nothing to climb. Its logarithm has the same maxima and a slope everywhere.
+
+# %%
+ei = ExpectedImprovement(model, best)
+means, variances = model.posterior(at([4.0]))
+sample = means + np.sqrt(variances) * np.random.default_rng(0).standard_normal(10**6)
+print(f"EI {ei.value(at([4.0]))[0]:.4f}, a sample {np.maximum(best - sample, 0).mean():.4f}")
+
+many = np.linspace(0.1, 9.9, 25)
+sure, _ = GaussianProcess().fit(line, at(many), wave(many), noise=0)
+_, slope = ExpectedImprovement(sure, sure.incumbent).value_and_grad(grid)
+_, log_slope = LogExpectedImprovement(sure, sure.incumbent).value_and_grad(grid)
+print(f"after 25 results EI is flat on {np.mean(slope == 0):.0%} of the line, LogEI nowhere")
+assert np.mean(slope == 0) > 0.5
+assert np.all(log_slope != 0)
+
+# %% [markdown]
+# ## Noise
+#
+# Thirty noisy results. The lowest of them was luck, and whoever takes it for the best so far waits for
+# a miracle. Three ways out, from simple to careful:
+#
+# - compare with the lowest *mean* (`model.incumbent`): simple, but the mean too is uncertain;
+# - LogNEI: draw what the noise-free outcomes may have been, and average over the draws;
+# - noisy EI: by how much will one more, noisy result lower the best mean? Exact, and it knows what it
+#   is worth to ask a point again.
+
+# %%
+rng = np.random.default_rng(3)
+tries = rng.uniform(0, 10, 30)
+results = wave(tries) + 0.4 * rng.standard_normal(30)
+noisy, _ = GaussianProcess().fit(line, at(tries), results)  # noise not given: it is learnt
+
+lucky = results.argmin()
+print(f"lowest result {results[lucky]:.2f}, the truth there {wave(tries[lucky]):.2f}")
+print(f"lowest mean {noisy.outcome.inverse(noisy.incumbent)[0]:.2f}, the lowest truth {wave(x).min():.2f}")
+
+draws = noisy.draws(64, Key(0).generator())
+for name, acquisition in {
+    "EI on the lowest result": LogExpectedImprovement(noisy, noisy.outcome(results[[lucky]])),
+    "EI on the lowest mean": LogExpectedImprovement(noisy, noisy.incumbent),
+    "NEI": LogExpectedImprovement(draws, draws.incumbent),
+    "noisy EI": LogExpectedImprovementUnderNoise(noisy),
+}.items():
+    found = maximize(acquisition, line, 1, nowhere, None, Key(0))
+    worth, there = np.exp(acquisition.value(found)[0]), 10 * found[0, 0]
+    print(f"{name:24} asks {there:5.2f}, promising {worth:.2g}; the truth there {wave(there):.2f}")
+
+again = noisy.X[[noisy.fitted.argmin()]]
+print(f"noisy EI of asking the best point again: {np.exp(acquisition.value(again)[0]):.2g}")
+
+# %% [markdown]
+# ## A Thompson sample
+#
+# Or draw one function that the results allow, and take its minimum. Asked again it draws another: so
+# often as the model believes that the optimum is somewhere, the sample asks there. A path is a
+# function like any other, and is evaluated wherever you like.
+
+# %%
+paths = Paths.draw(model, 200, Key(0))
+minima = x[paths.values(grid).argmin(axis=0)]
+shares, _ = np.histogram(minima, bins=np.arange(0, 11, 1))
+print("where 200 paths have their minimum:", shares)
+
+first = maximize(Thompson(paths, 0), line, 1, nowhere, None, Key(0))
+assert abs(10 * first[0, 0] - minima[0]) < 0.05
+
+# %% [markdown]
+# ## Batches
+#
+# The three best points are no batch: they lie on one spot. The greedy way takes the best point,
+# pretends that it gave what the model expects (`fantasize`: the mean stays, the doubt goes), and goes
+# on. The joint way values the three together, and moves them together.
+
+# %%
+top = maximize(acquisitions["LogEI"], line, 3, nowhere, None, Key(0))
+
+greedy, believing = np.empty((0, 1)), model
+for k in range(3):
+    promise = LogExpectedImprovement(believing, believing.incumbent)
+    point = maximize(promise, line, 1, nowhere, None, Key(k))
+    greedy, believing = np.vstack([greedy, point]), believing.fantasize(point)
+
+together = LogExpectedImprovementOfBatch(model, best, normal_samples(256, 3, Key(0)))
+joint = maximize_joint(together, line, 3, greedy[None], None, Key(0))
+
+worth = np.exp(together.value(np.stack([top, greedy, joint])))
+for name, batch, value in zip(("top three", "greedy", "joint"), (top, greedy, joint), worth, strict=True):
+    print(f"{name:10} {np.sort(10 * batch[:, 0]).round(2)}, expected improvement {value:.3f}")
+assert worth[0] < worth[1] <= worth[2]
+
+# %% [markdown]
+# ## The whole loop
+#
+# Put together, this is Bayesian optimization. A space with a logarithm and a category makes no
+# difference: encoded points are what model and search work with.
+
+# %%
+reaction = Space(
+    [
+        Real("temperature", 20, 120, unit="°C"),
+        Real("minutes", 5, 240, log=True),
+        Categorical("solvent", ["water", "ethanol", "toluene"]),
+    ]
+)
+
+
+def impurity(params):
+    """Return impurities in percent; the best there is has 1.0: ethanol, 65 °C, 60 minutes."""
+    ideal, least = {"water": (75, 3.0), "ethanol": (65, 1.0), "toluene": (80, 1.8)}[params["solvent"]]
+    heat, time = (params["temperature"] - ideal) / 30, np.log(params["minutes"] / 60)
+    return least + 2 * heat**2 + (time + heat) ** 2 + 0.3 * np.sin(3 * time) ** 2
+
+
+def run(points):
+    """Return the outcomes (n,) of encoded points."""
+    return np.array([impurity(params) for params in reaction.decode(points)])
+
+
+X = reaction.sample(6, Key(0))
+y = run(X)
+notes = None
+while len(y) < 30:
+    model, notes = GaussianProcess().fit(reaction, X, y, noise=0, previous=notes)
+    promise = LogExpectedImprovement(model, model.incumbent)
+    point = maximize(promise, reaction, 1, X[[y.argmin()]], None, Key(len(y)), exclude=X)
+    X, y = np.vstack([X, point]), np.append(y, run(point))
+
+print(f"{y.min():.4f}", reaction.decode(X[[y.argmin()]])[0])
+assert y.min() < 1.01 < run(reaction.sample(30, Key(1))).min()
+
+# %% [markdown]
+# ## The same as a study
+#
+# `BayesianOptimization` is this loop with everything that life adds: initial designs, trials that are
+# pending or fail, values that are fixed, results from elsewhere. Its parts are arguments. `ensemble=4`
+# averages what a point is worth over four samples of the hyper-parameters, instead of trusting the most
+# probable ones. An acquisition goes by its name ("logei", "lognei", "noisy-ei", "ei", "logpi", "ucb",
+# "thompson", or "auto"), or is a function of yours.
+
+# %%
+strategy = BayesianOptimization(
+    surrogate=GaussianProcess(kernel=Matern(1.5), warping=False, ensemble=4),
+    acquisition="logei",
+    batch="joint",
+)
+study = Study(reaction, Objective("impurity", noise=0), strategy=strategy, seed=0)
+study.run(impurity, budget=20)
+for trial in study.ask(3):
+    study.tell(trial, impurity(trial.params))
+
+print(study.best())
+print(study.explain(study.trials[19]))
+
+# %% [markdown]
+# ## A kernel of your own
+#
+# A stationary kernel is one formula: from the squared distance u, in length-scales, to k(u) and to
+# -2 dk/du. Everything else (length-scales, their priors, categories, conditions, gradients, sums) is
+# there already. Cauchy's kernel falls off so slowly that even distant results have a say.
+
+
+# %%
+def cauchy(u):
+    return 1 / (1 + u), 2 / (1 + u) ** 2
+
+
+Cauchy = Stationary(Profile("Cauchy", 1.0, cauchy))
+
+# %% [markdown]
+# Is it right? What every kernel must keep is written down as a class of tests. Inherit it, say how
+# your kernel is made, and pytest finds the tests: `pytest 03_surrogates_and_acquisitions.py` runs those
+# of this tutorial. Without pytest a loop does.
+
+
+# %%
+def check(contract):
+    """Run all tests of a contract."""
+    tests = [name for name in dir(contract) if name.startswith("test_")]
+    for name in tests:
+        getattr(contract(), name)()
+    print(f"{contract.__name__}: {len(tests)} tests passed")
+
+
+class TestCauchy(KernelContract):
+    def make(self):
+        return Cauchy
+
+
+check(TestCauchy)
+
+# %% [markdown]
+# A contract is worth something if it fails. Somebody forgets the 2:
+
+
+# %%
+class Forgotten(KernelContract):
+    def make(self):
+        return Stationary(Profile("Cauchy", 1.0, lambda u: (1 / (1 + u), 1 / (1 + u) ** 2)))
+
+
+try:
+    check(Forgotten)
+except AssertionError as error:
+    print(str(error).strip().splitlines()[0])
+else:
+    raise RuntimeError("nobody noticed")
+
+# %% [markdown]
+# Sample paths need more than the formula, the spectral density (`Profile(..., freedom=)`, where it is
+# Student's t). Without it Thompson samples are refused, and all else works.
+
+# %%
+model, _ = GaussianProcess(kernel=Cauchy + Linear()).fit(line, at(told), wave(told), noise=0)
+try:
+    Paths.draw(model, 1, Key(0))
+except UnsupportedError as error:
+    print(error)
+
+# %% [markdown]
+# ## An acquisition of your own
+#
+# The short way is a function from a fitted model and a situation (`best`, the incumbent; `key`, for what
+# you draw) to an acquisition. Theory wants confidence bounds to widen with the number of results:
+
+
+# %%
+def widening(model, situation):
+    return LowerConfidenceBound(model, beta=2 * np.log(1 + len(model.X)))
+
+
+# %% [markdown]
+# The long way is a formula in mean and standard deviation, with its derivatives in both. Max-value
+# entropy search (Wang and Jegelka 2017) asks where one learns most about the lowest outcome that
+# there is. With z = (mean - lowest) / sd and the hazard h = phi(z) / Phi(z) that is h z / 2 - log Phi(z),
+# averaged over what the lowest may be; sample paths know.
+
+
+# %%
+@dataclass(frozen=True, slots=True)
+class MaxValueEntropy(Pointwise):
+    """How much a result is expected to tell about the lowest outcome.
+
+    Parameters
+    ----------
+    surrogate : Surrogate
+    lowest : array (k,)
+        Samples of it, in model units.
+    """
+
+    lowest: np.ndarray
+
+    is_log: ClassVar[bool] = False
+
+    def formula(self, mean, sd):
+        mean, sd = mean[..., None], sd[..., None]  # (b, s, 1), beside (k,)
+        z = (mean - self.lowest) / sd
+        log_cdf = log_ndtr(z)
+        hazard = np.exp(-0.5 * z**2 - log_cdf) / np.sqrt(2 * np.pi)
+        slope = -0.5 * hazard * (1 + z**2 + z * hazard)
+        value = 0.5 * z * hazard - log_cdf
+        return value.mean(axis=2), (slope / sd).mean(axis=2), (-slope * z / sd).mean(axis=2)
+
+
+def entropy_search(model, situation):
+    space, key = model.covariance.space, situation.key
+    paths = [Thompson(Paths.draw(model, 1, key.child("path", k))) for k in range(8)]
+    peaks = [maximize(path, space, 1, model.X[:0], None, key.child("peak"), restarts=2) for path in paths]
+    lowest = [-path.value(peak)[0] for path, peak in zip(paths, peaks, strict=True)]
+    return MaxValueEntropy(model, np.minimum(lowest, situation.best - 5 * model.noise_variance**0.5))
+
+
+class TestEntropySearch(AcquisitionContract):
+    def make(self, model, situation):
+        return entropy_search(model, situation)
+
+
+check(TestEntropySearch)
+
+for acquisition in (widening, entropy_search):
+    study = Study(line, Objective("y", noise=0), strategy=BayesianOptimization(acquisition), seed=0)
+    study.run(lambda params: wave(params["x"]), budget=12)
+    print(f"{acquisition.__name__:14} {study.best().value:.4f}, the lowest truth {wave(x).min():.4f}")
+    assert study.best().value < wave(x).min() + 0.01
+
+# %% [markdown]
+# ## A surrogate of your own
+#
+# Two things make one: a fitted model (`bbopt/surrogates/surrogate.py` lists what it is asked) and
+# frozen configuration with a method `fit`. Here is the response surface that experimenters have
+# fitted for seventy years, a polynomial of second degree, with what they left out: its uncertainty. Its
+# coefficients w have a normal prior, so that the posterior is known:
+#
+#     f = phi(x)ᵀ w,   w ~ N(A⁻¹ b, A⁻¹),   A = I / tau + Phiᵀ Phi / noise,   b = Phiᵀ z / noise
+#
+# Everything follows from the joint distribution of q points; one point alone is the case q = 1.
+
+
+# %%
+def quadratic(X):
+    """Return 1, x_j and x_i x_j of points (..., d)."""
+    i, j = np.triu_indices(X.shape[-1])
+    return np.concatenate([np.ones_like(X[..., :1]), X, X[..., i] * X[..., j]], axis=-1)
+
+
+def pull_quadratic(d_phi, X):
+    """Return derivatives in X (..., d) from those in what `quadratic` returned."""
+    d = X.shape[-1]
+    W = np.zeros((*X.shape, d))
+    W[..., *np.triu_indices(d)] = d_phi[..., 1 + d :]
+    return d_phi[..., 1 : 1 + d] + np.einsum("...ij,...j->...i", W + np.swapaxes(W, -1, -2), X)
+
+
+@dataclass(frozen=True)
+class FittedSurface:
+    X: np.ndarray
+    A: np.ndarray
+    b: np.ndarray
+    noise_variance: float
+    outcome: Outcome
+
+    is_smooth: ClassVar[bool] = True  # it has gradients
+
+    @property
+    def scale(self):
+        return np.ones(self.X.shape[1])  # it has no length-scales
+
+    @property
+    def fitted(self):
+        return self.posterior(self.X)[0]
+
+    @property
+    def incumbent(self):
+        return self.fitted.min(axis=0)
+
+    def joint_vjp(self, X):
+        phi = quadratic(X)  # (t, q, p)
+        w, S = np.linalg.solve(self.A, self.b), np.linalg.inv(self.A)
+
+        def pull(d_mean, d_covariance):
+            G = d_covariance[:, 0]
+            d_phi = d_mean * w[:, 0] + (G + np.swapaxes(G, 1, 2)) @ phi @ S
+            return pull_quadratic(d_phi, X)
+
+        return phi @ w, (phi @ S @ np.swapaxes(phi, 1, 2))[:, None], pull
+
+    def joint(self, X):
+        return self.joint_vjp(X)[:2]
+
+    def posterior_vjp(self, X):
+        mean, covariance, pull = self.joint_vjp(X[:, None])
+        return mean[:, 0], covariance[:, 0, 0], lambda m, v: pull(m[:, None], v[:, None, None])[:, 0]
+
+    def posterior(self, X):
+        return self.posterior_vjp(X)[:2]
+
+    def predict(self, X):
+        mean, variance = (array[:, 0] for array in self.posterior(X))
+        return self.outcome.inverse(mean), self.outcome.inverse_sd(mean, np.sqrt(variance))
+
+    def condition(self, X, Y, noise=1e-6):
+        phi = quadratic(X)
+        A, b = self.A + phi.T @ phi / noise, self.b + phi.T @ Y / noise
+        return replace(self, X=np.unique(np.vstack([self.X, X]), axis=0), A=A, b=b)
+
+    def fantasize(self, X):
+        return self.condition(X, self.posterior(X)[0])
+
+
+@dataclass(frozen=True)
+class ResponseSurface:
+    tau: float = 100.0  # prior variance of the coefficients, outcomes having variance 1
+
+    def fit(self, space, X, y, variance=None, *, noise=None, previous=None, rng=None):
+        z, outcome = learn(y, "standardize")  # a bent parabola is none
+        phi = quadratic(X)
+
+        def evidence(noise):
+            C = self.tau * phi @ phi.T + noise * np.eye(len(z))
+            return -np.linalg.slogdet(C)[1] - z @ np.linalg.solve(C, z)
+
+        likely = max(np.logspace(-6, 0, 13), key=evidence)  # what it cannot follow is noise to it
+        prior = np.eye(phi.shape[1]) / self.tau
+        empty = FittedSurface(X, prior, np.zeros((len(prior), 1)), float(likely), outcome)
+        return empty.condition(X, z[:, None], likely), {}
+
+
+class TestResponseSurface(SurrogateContract):
+    tolerance = 0.3  # it smooths
+
+    def make(self):
+        return ResponseSurface()
+
+
+check(TestResponseSurface)
+
+# %% [markdown]
+# It goes with every acquisition that asks for means and deviations. Levels are numbers to it, which does
+# for temperatures but not for solvents; so one of these is chosen beforehand. What remains is all but
+# quadratic, and a model that is right needs few results.
+
+# %%
+study = Study(
+    reaction.parameters[:2],
+    Objective("impurity", noise=0),
+    strategy=BayesianOptimization(surrogate=ResponseSurface(), acquisition="logei"),
+    seed=0,
+)
+study.run(lambda params: impurity({**params, "solvent": "ethanol"}), budget=10)
+print(f"{study.best().value:.3f}", dict(study.best().params))
+assert study.best().value < 1.01
+
+# %% [markdown]
+# ## A strategy of your own
+#
+# A strategy answers `ask` from the history of the study. Three acquisitions see a problem in three
+# ways: let them take turns. The gate between strategies and studies replaces points that were asked
+# before; what one ask may leave for the next goes into the tags, which the journal keeps. (What you see
+# here does not look at runs that failed: `fit_failures` stands beside `fit_data`.)
+
+
+# %%
+@dataclass(frozen=True)
+class Portfolio:
+    """Several acquisitions that take turns."""
+
+    acquisitions: tuple = ("logei", "ucb", "logpi")
+    surrogate: Any = field(default_factory=GaussianProcess)
+    n_initial: int = 8
+
+    @property
+    def supports(self):
+        return Supports(objectives=1)
+
+    def batch_size(self, spec):
+        return len(self.acquisitions)
+
+    def init(self, spec, rng):
+        return None
+
+    def tell(self, state, trials, rng):
+        return None
+
+    def ask(self, state, history, request, rng):
+        data, space = history.dataset(), history.spec.space
+        if len(data.X) < self.n_initial:
+            return Sobol().ask(None, history, request, rng)
+        model, notes = fit_data(self.surrogate, data, history, rng)
+        model = model.fantasize(data.X_pending)
+        X, tags = data.X[:0], []
+        for number in range(len(history), len(history) + request.n):
+            name, key = self.acquisitions[number % len(self.acquisitions)], rng.child("ask", number)
+            promise = criteria.make(name, model, Situation(model.incumbent, key))
+            point = maximize(promise, space, 1, data.X[:0], request.fixed, key)
+            X, model = np.vstack([X, point]), model.fantasize(point)
+            tags.append({"by": criteria.title(name), "model": notes})
+        return Proposals(X, tags)
+
+
+class TestPortfolio(StrategyContract):
+    n_trials = 8  # enough for this one, and quick
+
+    def make(self):
+        return Portfolio(surrogate=ResponseSurface(), n_initial=4)
+
+
+check(TestPortfolio)
+
+study = Study(reaction, Objective("impurity", noise=0), strategy=Portfolio(), seed=0)
+while study.n_finished < 20:
+    for trial in study.ask(3):
+        study.tell(trial, impurity(trial.params))
+print(f"{study.best().value:.3f}", dict(study.best().params))
+
+# %%
+folder.cleanup()
+
+# %% [markdown]
+# A journal keeps strategies made of bbopt's own parts. With parts of yours it keeps the name, and you
+# pass the object again: `Study.open(path, strategy=Portfolio())`.
+#
+# Next: `docs/strategies.md` has the nine laws that `StrategyContract` tests. Models and acquisitions of
+# BoTorch fit in the same places (`bbopt.surrogates.botorch`, `bbopt.acquisitions.botorch`; the extra
+# `torch`). So do forests and other regressors of scikit-learn (`bbopt.surrogates.sklearn`; the extra
+# `sklearn`).
