@@ -16,7 +16,6 @@ import numpy as np
 
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.factor import factorize
-from bbopt.surrogates.kernels.kernel import Pool
 from bbopt.surrogates.outcomes import Outcome
 from bbopt.surrogates.surrogate import Pullback
 from bbopt.types import FloatArray
@@ -298,6 +297,7 @@ class GP:
 
 def gram(placed: Any, scale: float) -> FloatArray:
     """Return s k of points with themselves, (n, n), both triangles."""
-    k, _ = placed.gram(Pool(len(placed)))
+    k = placed.cross(placed)[0]
+    k.flat[:: len(k) + 1] = placed.diagonal()[0]  # exactly, where differences of squares are not
     k *= scale
-    return np.asarray(np.tril(k) + np.tril(k, -1).T)
+    return np.asarray(k)

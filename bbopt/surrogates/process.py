@@ -24,7 +24,8 @@ NEGLIGIBLE = 0.5
 MOST_SKIPPED = 0.05
 """The share of new observations at which the hyper-parameters are fitted again in any case."""
 WARPING_PAYS = 3.0
-"""Nats of log posterior that a warping must gain: odds of 20 to 1 against chance, and less to and fro."""
+"""Nats of log posterior that a warping must gain, and one a column where that is more: two more parameters
+a column always fit a little better, and everything takes half as long again."""
 CHOSEN_ON = 100
 """Observations on which transforms of outcomes are compared: their shape shows on a part."""
 MEMBERS_LAST = 0.1
@@ -117,6 +118,8 @@ class GaussianProcess:
             "outcome": outcome.name,
             "warped": posterior.covariance.is_warped,
         }
+        if (power := getattr(outcome.shape, "power", None)) is not None:
+            notes["power"] = power
         if self.ensemble == 1:
             gp = posterior.process(found.hyperparameters, outcome)
             wanted = posterior.observation_noise(found.hyperparameters.noise)
@@ -139,6 +142,7 @@ class _Notes:
     is_warped: bool = False
     members: tuple[list[float], ...] = ()
     n_members: int = 0
+    power: float | None = None
 
     @classmethod
     def read(cls, tag: Tag | None) -> "_Notes":
@@ -147,7 +151,8 @@ class _Notes:
             return cls()
         theta = [float(value) for value in tag["theta"]]
         form = tag.get("gain"), tag.get("outcome"), bool(tag.get("warped"))
-        return cls(theta, int(tag["n"]), *form, tuple(tag.get("members", ())), tag.get("drawn_at", 0))
+        members = tuple(tag.get("members", ()))
+        return cls(theta, int(tag["n"]), *form, members, tag.get("drawn_at", 0), tag.get("power"))
 
 
 class _Task:
@@ -182,10 +187,11 @@ class _Task:
 
     def outcome(self) -> tuple[FloatArray, Outcome]:
         """Return outcomes in model units, and the map."""
+        kind = self.notes.outcome if self.config.outcome == "auto" else self.config.outcome
+        if not self.is_fresh and kind in KINDS:  # with the power of last time, so that the fit can go on
+            return learn(self.y, str(kind), self.notes.power if kind == self.notes.outcome else None)
         if self.config.outcome != "auto":
             return learn(self.y, self.config.outcome)
-        if not self.is_fresh and self.notes.outcome in KINDS:
-            return learn(self.y, str(self.notes.outcome))
         rows = np.linspace(0, len(self.y) - 1, min(len(self.y), CHOSEN_ON)).astype(np.int64)
         variance = None if self.variance is None else self.variance[rows]
 
@@ -250,7 +256,8 @@ class _Task:
         p = posterior.covariance.n_kernel
         start = [*theta[:p], *theta[-2:]] if is_warped else [*theta[:p], *[0.0] * (2 * n_plain), *theta[-2:]]
         rival = maximize(other, np.array([start]), self.n_new + 3)
-        needed = -WARPING_PAYS if is_warped else WARPING_PAYS
+        pays = max(WARPING_PAYS, n_plain)
+        needed = -pays if is_warped else pays
         return (other, rival) if rival.value - found.value > needed else (posterior, found)
 
     def _posterior(self, z: FloatArray, outcome: Outcome, is_warped: bool) -> LogPosterior:

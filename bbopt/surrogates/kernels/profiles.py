@@ -17,6 +17,8 @@ import numpy as np
 from bbopt.arrays import namespace
 from bbopt.types import FloatArray
 
+_FEW = 4096
+"""Up to so many elements a whole square is faster than the blocks of its triangle."""
 _BLOCK = 16384
 """Elements worked on at once: the few arrays of this size that a profile takes fit into a core's cache."""
 
@@ -112,7 +114,7 @@ def evaluate(
         Where t may be put.
     lower : bool
     """
-    if u.size <= _BLOCK:
+    if u.size <= (_FEW if lower else _BLOCK):
         np.maximum(u, 0.0, out=u)
         return formula(u)
     slope = np.empty_like(u) if slope is None else slope

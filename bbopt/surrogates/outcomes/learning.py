@@ -55,7 +55,7 @@ Learnt = tuple[FloatArray, Outcome]
 Power = Callable[[FloatArray, FloatArray], FloatArray]
 
 
-def learn(y: FloatArray, kind: str = "tail") -> Learnt:
+def learn(y: FloatArray, kind: str = "tail", power: float | None = None) -> Learnt:
     """Return finite outcomes (n,), minimised, in model units, and the map of a kind that led there.
 
     Model units have mean 0 and standard deviation 1; outcomes that are all equal, up to rounding, become
@@ -80,6 +80,10 @@ def learn(y: FloatArray, kind: str = "tail") -> Learnt:
           no more than a tenth of that spread up to the largest outcome. A flat map would have no inverse,
           and predictions would be sure of the cap; this one is unsure there by all it has capped.
 
+    power : float, optional
+        A power to take instead of the most likely one, in kinds "yeo-johnson" and "power-tail": one of an
+        earlier fit, say. It is kept within what the outcomes allow.
+
     Raises
     ------
     DataError
@@ -103,7 +107,7 @@ def learn(y: FloatArray, kind: str = "tail") -> Learnt:
     if scaled.std() <= 4 * _EPS:
         return np.zeros_like(y), Outcome(kind, unit, centre=float(scaled.mean()))
     first = Outcome(kind, unit) if is_positive else _first(kind, unit, scaled)
-    return _standardize(first, _shape(kind, first.scale(y)), y)
+    return _standardize(first, _shape(kind, first.scale(y), power), y)
 
 
 def choose(
@@ -200,14 +204,14 @@ def _standardize(first: Outcome, shape: Shape | None, y: FloatArray) -> Learnt:
     return (s - centre) / spread, replace(first, shape=shape, centre=centre, spread=spread)
 
 
-def _shape(kind: str, t: FloatArray) -> Shape | None:
+def _shape(kind: str, t: FloatArray, power: float | None) -> Shape | None:
     """Return the bend that a kind learns from roughly scaled outcomes (n,)."""
     is_few = len(np.unique(t)) < FEW
     match kind:
         case "yeo-johnson" if not is_few:
-            return _yeo_johnson(t)
+            return _yeo_johnson(t, power)
         case "power-tail" if not is_few:
-            return _power_tail(t)
+            return _power_tail(t, power)
         case "box-cox" if not is_few:
             return _box_cox(t)
         case "log":
@@ -220,17 +224,19 @@ def _shape(kind: str, t: FloatArray) -> Shape | None:
     return None
 
 
-def _yeo_johnson(t: FloatArray) -> YeoJohnson:
+def _yeo_johnson(t: FloatArray, power: float | None) -> YeoJohnson:
     logs = np.sign(t) * np.log1p(np.abs(t))
     low, high = YEO_JOHNSON_POWERS
     low = max(low, 2.0 - _MOST_LOG / max(-float(logs.min()), 1.0))
     high = min(high, _MOST_LOG / max(float(logs.max()), 1.0))
-    power = _most_likely(yeo_johnson, t, float(logs.sum()), low, high)
+    if power is None:
+        power = _most_likely(yeo_johnson, t, float(logs.sum()), low, high)
+    power = min(max(power, low), high)
     return YeoJohnson(power, float(np.log1p(10.0 * np.abs(t).max())))
 
 
-def _power_tail(t: FloatArray) -> PowerTail:
-    power = _yeo_johnson(t)
+def _power_tail(t: FloatArray, given: float | None) -> PowerTail:
+    power = _yeo_johnson(t, given)
     s = power(t)
     knee, width = _knee(s)
     return PowerTail(power.power, power.reach, min(knee, _LARGEST), width, float(np.abs(s).max()))
