@@ -1,4 +1,4 @@
-"""The batched L-BFGS-B driver: both implementations, bounds, bad values."""
+"""The batched L-BFGS driver within bounds: both implementations, bounds, bad values."""
 
 import numpy as np
 import pytest
@@ -16,9 +16,9 @@ def rosenbrock(X):
     return f, g
 
 
-@pytest.fixture(params=[lbfgs._one_state_a_start, lbfgs._vectorised])
+@pytest.fixture(params=["one state a start", "arrays"])
 def driver(request, monkeypatch):
-    monkeypatch.setattr(lbfgs, "MANY_STARTS", 0 if request.param is lbfgs._vectorised else 10**6)
+    monkeypatch.setattr(lbfgs, "MANY_STARTS", 0 if request.param == "arrays" else 10**6)
 
 
 def test_private_driver_passes_its_self_test():

@@ -71,6 +71,7 @@ trial
 # A try that breaks is worth telling too: `fail` says so, and from the first failure on the model
 # learns where the oven trips and keeps away from there.
 
+
 # %%
 def try_out(trial):
     """Bake it, and tell what came out."""

@@ -179,7 +179,8 @@ class WithRisk:
     def value(self, X: FloatArray) -> FloatArray:
         """Return values (t,) of batches X (t, q, d)."""
         t, q, d = X.shape
-        return self.batch.value(X) + self.pointwise.value(X.reshape(t * q, d)).reshape(t, q).mean(axis=1)
+        risk = self.pointwise.value(X.reshape(t * q, d)).reshape(t, q).mean(axis=1)
+        return np.asarray(self.batch.value(X) + risk)
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return values (t,) and their gradients (t, q, d)."""

@@ -6,9 +6,13 @@ from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.types import FloatArray, IntArray
 
-PERTURBED = 64
-NEAR = (0.05, 0.2)
+PERTURBED = 320
+NEAR = (0.05, 0.2, 0.7, 1.5, 3.0)
 """Standard deviations of perturbed incumbents, in turn, in length-scales."""
+ALONG = 0.25
+"""This share of them lies on lines through two incumbents: in valleys, that is where the next one is."""
+BESIDE = 0.01
+"""Their standard deviation around the line, in length-scales."""
 APART = 0.1
 """Starts are at least this far from a better one, in length-scales times sqrt(d), while there are others."""
 TOUCHED = 20
@@ -27,8 +31,8 @@ def candidates(
 ) -> FloatArray:
     """Return feasible snapped points (N, d): the incumbents, their neighbours, then a raw sample.
 
-    A few starts next to the incumbents matter more than many more starts: the acquisition's best
-    basin is often a narrow one beside the best point, which a raw sample misses.
+    Points next to the incumbents matter more than many starts: the acquisition's best basin is often a
+    narrow one beside good points, which a raw sample misses.
 
     Parameters
     ----------
@@ -56,20 +60,26 @@ def candidates(
 def _perturbed(
     space: Space, scale: FloatArray, incumbents: FloatArray, elsewhere: FloatArray, rng: Key
 ) -> FloatArray:
-    draw = rng.child("near").generator()
-    shape = (PERTURBED, space.d)
-    base = incumbents[np.arange(PERTURBED) % len(incumbents)]
-    steps = np.where(
-        space.n_levels > 1, 1.0 / np.maximum(space.n_levels - 1, 1), 0.0
-    )  # at least about a level
-    X = base + np.maximum(
-        np.array(NEAR)[np.arange(PERTURBED) % len(NEAR), None] * scale, 0.5 * steps
-    ) * draw.standard_normal(shape)
+    draw, k = rng.child("near").generator(), len(incumbents)
+    shape, turn = (PERTURBED, space.d), np.arange(PERTURBED)
+    base, width = incumbents[turn % k], np.array(NEAR)[turn // k % len(NEAR), None] * scale
+    least = np.where(space.n_levels > 1, 0.5 / np.maximum(space.n_levels - 1, 1), 0.0)  # about a level
+    X = base + np.maximum(width, least) * draw.standard_normal(shape)
     other = elsewhere[draw.integers(len(elsewhere), size=PERTURBED)]
     jumps = draw.random(shape) < RESAMPLED
     X = np.where(space.is_categorical, np.where(jumps, other, base), X)
     if space.d > TOUCHED:
         X = np.where(draw.random(shape) < TOUCHED / space.d, X, base)
+    if k > 1:
+        n = int(ALONG * PERTURBED)
+        first = draw.integers(k, size=n)
+        step = incumbents[first] - incumbents[(first + draw.integers(1, k, size=n)) % k]
+        line = (
+            base[-n:]
+            + draw.standard_normal((n, 1)) * step
+            + BESIDE * scale * draw.standard_normal(step.shape)
+        )
+        X[-n:] = np.where(space.is_categorical, X[-n:], line)
     return np.clip(X, 0.0, 1.0)
 
 

@@ -16,6 +16,7 @@ from bbopt.space.checking import check_constraints, check_params, fix_columns, i
 from bbopt.space.constraints import Formula, KnownConstraint
 from bbopt.space.counting import all_points, count_points
 from bbopt.space.layout import Layout
+from bbopt.space.linear import halfspaces
 from bbopt.space.numeric import Integer
 from bbopt.space.parameters import Categorical, Parameter
 from bbopt.space.reading import Function, read_constraints, read_parameters, space_from_dict
@@ -202,6 +203,28 @@ class Space:
             return np.ones(len(X), dtype=np.bool_)
         P = self._layout.snapped(X)
         return is_feasible(self._layout, self.constraints, P, self._layout.blank(P))
+
+    def halfspaces(self, X: FloatArray, moving: BoolArray) -> tuple[FloatArray, FloatArray]:
+        """Return the linear known constraints A x <= b on where some columns move while the others stay.
+
+        Left out are those in which a moving parameter is on a log scale or a list; :meth:`feasible`
+        knows of all.
+
+        Parameters
+        ----------
+        X : array (n, d)
+            Snapped points from which to move.
+        moving : array of bool, shape (d,)
+
+        Returns
+        -------
+        A : array (m, d)
+            Zero in columns that stay.
+        b : array (n, m)
+            What is left for the moving columns of each point; inf where a parameter that the constraint
+            mentions is inactive. Slightly less for ``<``, so that all points that satisfy it are feasible.
+        """
+        return halfspaces(self._layout, self.constraints, X, moving)
 
     def from_unit(self, U: ArrayLike) -> FloatArray:
         """Map uniform U in [0, 1)^d to snapped points of shape (n, d).

@@ -6,6 +6,7 @@ hundred observations this costs little more than one process, whose time is most
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from bbopt.surrogates.kernels import profiles
 from bbopt.surrogates.kernels.features import Features
 from bbopt.surrogates.kernels.profiles import Profile
 from bbopt.surrogates.kernels.stationary import Scaled
+from bbopt.surrogates.kernels.warp import warp
 from bbopt.surrogates.surrogate import Pullback
 from bbopt.types import FloatArray
 
@@ -37,6 +39,8 @@ class Stack:
     L_inverse : array (M, n, n)
     residual : array (M, n, r)
         r draws a member.
+    warping : array (M, 2 p) or None
+        Hyper-parameters of learnt warpings.
     """
 
     profile: Profile
@@ -48,17 +52,20 @@ class Stack:
     mean: FloatArray
     L_inverse: FloatArray
     residual: FloatArray
+    warping: FloatArray | None
 
     @classmethod
     def of(cls, members: Sequence[GP]) -> "Stack | None":
-        """Return the members stacked; None where they do not all have a plain stationary kernel."""
+        """Return the members stacked; None where they do not all have one stationary kernel."""
         placed = [member.placed for member in members]
-        if not all(type(one) is Scaled for one in placed) or members[0].covariance.is_warped:
+        if not all(type(one) is Scaled for one in placed):
             return None
         first: Scaled = placed[0]
+        covariance = members[0].covariance
+        warping = [member.hyperparameters.theta[covariance.n_kernel :] for member in members]
         return cls(
             first.profile,
-            members[0].covariance.features,
+            covariance.features,
             first,
             np.stack([one.inverse[first.selection.column] for one in placed]),
             np.stack([one.data for one in placed]),
@@ -66,17 +73,18 @@ class Stack:
             np.array([member.mean for member in members]),
             np.stack([member.L_inverse for member in members]),
             np.stack([member.residual for member in members]),
+            np.stack(warping) if covariance.is_warped else None,
         )
 
     def posterior(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return means (b, M r) and variances (b, M r)."""
-        k, _, _ = self._cross(X)
+        k, _, _, _ = self._cross(X)
         V = k @ self.L_inverse.transpose(0, 2, 1)
         return self._means(k), self._wide(self._variances(V))
 
     def posterior_vjp(self, X: FloatArray) -> tuple[FloatArray, FloatArray, Pullback]:
         """Return means (b, M r), variances (b, M r) and their pullback to points (b, d)."""
-        k, slope, Z = self._cross(X)
+        k, slope, Z, unwarp = self._cross(X)
         V = k @ self.L_inverse.transpose(0, 2, 1)
         variance = self._variances(V)
         (members, b, _), r = k.shape, self.residual.shape[2]
@@ -92,15 +100,23 @@ class Stack:
             weights *= slope
             product = weights @ self.data[:, :, :-1]
             dZ = product[:, :, :-1] - product[:, :, -1:] * Z
-            dF = (dZ * (self.inverse * self.scale[:, None])[:, None]).sum(axis=0)
-            return self.features.pull(self.first.selection.widen(dF), X)
+            dZ *= (self.inverse * self.scale[:, None])[:, None]
+            selection = self.first.selection
+            if unwarp is None:
+                dF = selection.widen(dZ.sum(axis=0))
+            else:
+                dF = unwarp(np.stack([selection.widen(d) for d in dZ]))[1].sum(axis=0)
+            return self.features.pull(dF, X)
 
         return self._means(k), self._wide(variance), pull
 
-    def _cross(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return s k (M, b, n), its slopes, and the scaled points (M, b, f)."""
-        F = self.first.selection.of(self.features(X))
-        Z = F * self.inverse[:, None]
+    def _cross(self, X: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, Any]:
+        """Return s k (M, b, n), its slopes, the scaled points (M, b, f), and the warpings' pullback."""
+        F, unwarp = self.features(X), None
+        if self.warping is not None:
+            F, unwarp = warp(self.features, self.warping, F)
+        chosen = self.first.selection.features
+        Z = (F if chosen is None else F[..., chosen]) * self.inverse[:, None]
         query = np.empty((*Z.shape[:2], Z.shape[2] + 2))
         np.multiply(Z, -2.0, out=query[:, :, :-2])
         np.einsum("mbf,mbf->mb", Z, Z, out=query[:, :, -2])
@@ -109,7 +125,7 @@ class Stack:
         flat = profiles.evaluate(self.profile.formula, u.reshape(-1, u.shape[2]))
         k, slope = (array.reshape(u.shape) for array in flat)
         k *= self.scale[:, None, None]
-        return k, slope, Z
+        return k, slope, Z, unwarp
 
     def _means(self, k: FloatArray) -> FloatArray:
         mean = self.mean[:, None, None] + k @ self.residual

@@ -127,17 +127,20 @@ def test_samples_are_keyed_and_never_absurd():
     assert min(posterior(np.array(one.to_list()))[0] for one in first) > highest - 30
 
 
-def test_an_ensemble_is_its_members_side_by_side():
+@pytest.mark.parametrize(
+    "form", [{}, {"warping": True}, {"kernel": RBF(("x0",)), "warping": True}, {"kernel": RBF() + Linear()}]
+)
+def test_an_ensemble_is_its_members_side_by_side(form):
     X = np.random.default_rng(9).random((25, 2))
-    model, _ = GaussianProcess(ensemble=4).fit(box(2), X, bumpy(X), rng=Key(3))
+    model, _ = GaussianProcess(ensemble=4, **form).fit(box(2), X, bumpy(X), rng=Key(3))
     assert isinstance(model, Ensemble)
     assert len(model.members) == 4
     at = np.random.default_rng(10).random((6, 2))
     mean, variance = model.posterior(at)
     for k, member in enumerate(model.members):
         m, v = member.posterior(at)
-        np.testing.assert_array_equal(mean[:, [k]], m)
-        np.testing.assert_array_equal(variance[:, [k]], v)
+        np.testing.assert_allclose(mean[:, [k]], m, atol=1e-9)
+        np.testing.assert_allclose(variance[:, [k]], v, atol=1e-9)
     joint_mean, covariance = model.joint(at[None])
     assert joint_mean.shape == (1, 6, 4)
     assert covariance.shape == (1, 4, 6, 6)
@@ -154,9 +157,10 @@ def test_an_ensemble_is_its_members_side_by_side():
 
 
 @pytest.mark.parametrize("draws", [0, 8])
-def test_the_pullback_of_an_ensemble_is_a_derivative(draws):
+@pytest.mark.parametrize("form", [{"kernel": RBF() + Linear()}, {"warping": True}, {"warping": False}])
+def test_the_pullback_of_an_ensemble_is_a_derivative(draws, form):
     X = np.random.default_rng(11).random((20, 2))
-    model, _ = GaussianProcess(kernel=RBF() + Linear(), ensemble=3).fit(box(2), X, bumpy(X), rng=Key(4))
+    model, _ = GaussianProcess(ensemble=3, **form).fit(box(2), X, bumpy(X), rng=Key(4))
     model = model.draws(draws, Key(5).generator()) if draws else model
     at = np.random.default_rng(12).random((5, 2))
     mean, variance, pull = model.posterior_vjp(at)

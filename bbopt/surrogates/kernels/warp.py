@@ -33,26 +33,27 @@ def warp(
 ) -> tuple[FloatArray, Callable[[FloatArray], tuple[FloatArray, FloatArray]]]:
     """Return the features (b, f) with plain columns warped, and the pullback to theta (2 p,) and F.
 
-    Beyond [0, 1] the map goes on with slope 1.
+    Beyond [0, 1] the map goes on with slope 1. Several warpings at once: theta (M, 2 p) gives (M, b, f).
     """
     p = len(features.plain)
-    a, b = np.exp(theta[:p]), np.exp(theta[p:])
-    x = F[:, :p]
+    a, b = np.exp(theta[..., None, :p]), np.exp(theta[..., None, p:])
+    x = F[..., :p]
     on = np.clip(x, EDGE, 1.0 - EDGE)  # slopes at the very ends may be infinite
     log_x = np.log(on)
     power = np.exp(a * log_x)
     log_rest = np.log1p(-power)
     rest = np.exp(b * log_rest)
-    W = F.copy()
-    W[:, :p] = 1.0 - rest + (x - on)
+    W = np.empty((*theta.shape[:-1], *F.shape))
+    W[..., p:] = F[..., p:]
+    W[..., :p] = 1.0 - rest + (x - on)
 
     def pull(dW: FloatArray) -> tuple[FloatArray, FloatArray]:
-        dw = dW[:, :p]
+        dw = dW[..., :p]
         by_power = b * rest / (1.0 - power)
-        d_log_a = (dw * by_power * power * log_x * a).sum(axis=0)
-        d_log_b = (dw * (-rest * log_rest * b)).sum(axis=0)
+        d_log_a = (dw * by_power * power * log_x * a).sum(axis=-2)
+        d_log_b = (dw * (-rest * log_rest * b)).sum(axis=-2)
         dF = dW.copy()
-        dF[:, :p] = dw * np.where(x == on, by_power * a * power / on, 1.0)
-        return np.concatenate([d_log_a, d_log_b]), dF
+        dF[..., :p] = dw * np.where(x == on, by_power * a * power / on, 1.0)
+        return np.concatenate([d_log_a, d_log_b], axis=-1), dF
 
     return W, pull

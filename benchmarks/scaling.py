@@ -1,0 +1,110 @@
+"""Time of ask + tell where it is hardest: many results, averaged hyper-parameters, trials pending.
+
+- 1000 and 2000 results in 20 dimensions, against Optuna's GPSampler. Required: at least 8 times faster with
+  1000, within 2 seconds with 2000.
+- Averaging over 4 samples of the hyper-parameters, against Optuna's single fit. Required: 2 times faster.
+- 8 trials pending against none, and 8 suggestions at once against one. Required: at most 3 times, pending.
+
+Results, turns and threads as in ``speed.py``. Medians; a first, cold ask is not counted, but shown.
+"""
+
+import common
+import numpy as np
+from methods import METHODS, Bbopt
+from speed import known_results, learned, one_turn, with_results
+
+from bbopt import BayesianOptimization, GaussianProcess, problems
+
+ENSEMBLE = 4
+METHODS["bbopt, averaged"] = lambda spec, seed: Bbopt(
+    spec, seed, BayesianOptimization(surrogate=GaussianProcess(ensemble=ENSEMBLE))
+)
+
+
+def seconds(n, name, turns):
+    """Return seconds of every method's asks, the cold one first."""
+    problem = problems.get(name)
+    made = {method: with_results(method, problem, n) for method in turns}
+    common.pin()
+    times = {method: [] for method in turns}
+    for turn in range(1 + max(turns.values())):
+        for method in turns:
+            if turn <= turns[method]:
+                times[method].append(one_turn(made[method], problem))
+    return times
+
+
+def pending(n, name, asks):
+    """Return milliseconds of asks with none and with 8 trials pending, and of 8 suggestions at once."""
+    problem = problems.get(name)
+    import time
+
+    studies = []
+    for _ in range(3):
+        made = METHODS["bbopt BO"](learned(problem), 0)
+        for params, value in zip(*known_results(problem, n), strict=True):
+            made.add(params, value)
+        studies.append(made.study)
+    alone, crowded, batch = studies
+    waiting = crowded.ask(8)
+    alone.tell(alone.ask(), 0.0)
+    times = [[], [], []]
+    for _ in range(asks):
+        for k, (study, q) in enumerate(((alone, 1), (crowded, 1), (batch, 8))):
+            began = time.perf_counter()
+            trials = study.ask(q) if q > 1 else [study.ask()]
+            times[k].append(time.perf_counter() - began)
+            for trial in trials:
+                study.tell(trial, problem(trial.params))
+    assert len(crowded.pending) == len(waiting)
+    return [1e3 * float(np.median(found)) for found in times]
+
+
+def main():
+    """Measure, print, save."""
+    options = common.arguments(__doc__, "scaling").parse_args()
+    settings = {
+        "versions": common.versions("bbopt", "numpy", "scipy", "optuna", "greenlet"),
+        "threads": "1",
+        "averaged": f"GaussianProcess(ensemble={ENSEMBLE})",
+    }
+    print(__doc__)
+    common.describe(settings)
+    rows, results = [], []
+    cases = [
+        (1000, "levy20", {"bbopt BO": 12, "Optuna GP": 3}, "bbopt BO", 8),
+        (2000, "levy20", {"bbopt BO": 12}, "bbopt BO", None),
+        *(
+            (n, "hartmann6", {"bbopt, averaged": 10, "Optuna GP": 10}, "bbopt, averaged", 2)
+            for n in (20, 50, 100, 200)
+        ),
+        (500, "levy20", {"bbopt, averaged": 6, "Optuna GP": 4}, "bbopt, averaged", 2),
+    ]
+    for n, name, turns, ours, least in cases[2:3] if options.quick else cases:
+        found = seconds(n, name, dict.fromkeys(turns, 2) if options.quick else turns)
+        median = {method: float(np.median(times[1:])) for method, times in found.items()}
+        for method, times in found.items():
+            ratio = median[method] / median[ours]
+            if method == ours:
+                reached = common.verdict(median[ours] < 2.0) if least is None else ""
+            else:
+                reached = common.verdict(ratio >= least)
+            cells = [f"{1e3 * t:.0f}" for t in (times[0], median[method], max(times[1:]))]
+            rows.append([f"n={n} {name}", method, *cells, f"{ratio:.1f}", reached])
+            results.append({"n": n, "problem": name, "method": method, "ms": [1e3 * t for t in times]})
+        print("; ".join(" ".join(row[:4]) for row in rows[-len(found) :]), flush=True)
+    print()
+    common.table(["data", "method", "cold ms", "median ms", "slowest ms", "times ours", "reached"], rows)
+    alone, crowded, batch = pending(100, "hartmann6", 2 if options.quick else 12)
+    rows = [
+        ["none pending", f"{alone:.1f}", "1.0", ""],
+        ["8 pending", f"{crowded:.1f}", f"{crowded / alone:.1f}", common.verdict(crowded <= 3 * alone)],
+        ["8 at once", f"{batch:.1f}", f"{batch / alone:.1f}", ""],
+    ]
+    common.table(["n=100 hartmann6", "median ms", "times", "reached"], rows)
+    results.append({"pending": {"none": alone, "8": crowded, "8 at once": batch}})
+    common.save(options, settings, results)
+
+
+if __name__ == "__main__":
+    main()
