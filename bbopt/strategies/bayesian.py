@@ -155,7 +155,7 @@ class BayesianOptimization:
         failures = fit_failures(data, history)
         acquisition = self._acquisition(fitted, data, history.spec.objectives[0].noise)
         unreachable = outside(fitted, space)
-        starts = good_points(fitted, unreachable)
+        starts = good_points(fitted, unreachable, data, history)
         seen = np.vstack([history.X, chosen])
         # Pending and chosen points count as if their means were told: there, nothing is left to gain.
         model = criteria.with_pending(acquisition, fitted, np.vstack([data.X_pending, chosen]), rng)

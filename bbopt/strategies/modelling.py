@@ -150,7 +150,7 @@ def best_of_model(history: History, surrogate: Fit, rng: Key) -> tuple[FloatArra
         failures = fit_failures(data, history)
         if failures is not None:
             promise = Sum((promise, failures))
-        starts = good_points(model, outside(model, space))
+        starts = good_points(model, outside(model, space), data, history)
         x = maximize(promise, space, 1, starts, None, rng.child("recommend", len(history)))
         return x[0], model
 
@@ -193,8 +193,14 @@ def incumbent(
     return np.asarray(fitted.min(axis=0))
 
 
-def good_points(model: Surrogate, outside: IntArray) -> FloatArray:
-    """Return the points of the space with the lowest posterior means, (<= 5, d), from which to search."""
+def good_points(model: Surrogate, outside: IntArray, data: Dataset, history: History) -> FloatArray:
+    """Return points of the space from which to search, (<= 5, d): the best told, the lowest means."""
     inside = np.delete(np.arange(len(model.X)), outside)
     mean = model.fitted[inside].mean(axis=1)
-    return model.X[inside[np.argsort(mean, kind="stable")[:5]]]
+    lowest = model.X[inside[np.argsort(mean, kind="stable")[:5]]]
+    told = np.flatnonzero(history.inside[data.numbers])
+    if not len(told):
+        return lowest
+    best = data.X[told[np.argmin(data.Y[told, 0])]]
+    others = lowest[np.any(lowest != best, axis=1)]
+    return np.vstack([best, others])[:5]

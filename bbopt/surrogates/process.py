@@ -17,10 +17,12 @@ from bbopt.surrogates.likelihood import LogPosterior
 from bbopt.surrogates.outcomes import KINDS, Outcome, choose, learn
 from bbopt.types import FloatArray, Tag, is_whole
 
-FEW = 200
+FEW = 50
 """With fewer observations every fit goes on from the last one: it costs less than it may gain."""
 NEGLIGIBLE = 0.5
 """Nats that hyper-parameters may lag behind, by what the last fit gained per new observation."""
+SMALL = 0.05
+"""Nats per new observation: a fit that gained less was near its maximum, even if it was cut short."""
 MOST_SKIPPED = 0.05
 """The share of new observations at which the hyper-parameters are fitted again in any case."""
 WARPING_PAYS = 3.0
@@ -234,8 +236,9 @@ class _Task:
         """Return what a fit gained per new observation; None where that says nothing of the next one."""
         if self.is_kept:
             return self.notes.gain
-        is_known = found.has_converged and not self.is_cold
-        return float(found.gain) / max(self.n_new, 1) if is_known else None
+        gain = float(found.gain) / max(self.n_new, 1)
+        is_known = not self.is_cold and (found.has_converged or gain < SMALL)
+        return gain if is_known else None
 
     @property
     def _warped(self) -> bool:

@@ -55,8 +55,8 @@ def test_a_fit_is_skipped_only_while_the_last_one_gained_next_to_nothing():
     assert again["n"] == 244
     _, due = GaussianProcess().fit(box(2), X[:255], y[:255], previous=notes)
     assert due["n"] == 255  # too many new ones to keep it in any case
-    few = {**notes, "n": 98}
-    assert GaussianProcess().fit(box(2), X[:99], y[:99], previous=few)[1]["n"] == 99
+    few = {**notes, "n": 47}
+    assert GaussianProcess().fit(box(2), X[:48], y[:48], previous=few)[1]["n"] == 48
 
 
 def test_kept_hyperparameters_give_the_same_process_as_building_it():
