@@ -49,6 +49,9 @@ GRADIENT_TOLERANCE = 1e-3
 under 0.03 nats from the optimum (its curvature grows with the data too), at half the evaluations that a
 tolerance of 0.03 takes."""
 
+TIGHT = 0.03
+"""The same for cold fits, which are rare, and by which modes are compared."""
+
 _PRIOR = Prior()
 
 
@@ -212,8 +215,8 @@ def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Max
         first.append(pairs[0][0])
         return -np.array([p[0] for p in pairs]), -unit * np.array([p[1] for p in pairs])
 
-    tolerance = min(max(GRADIENT_TOLERANCE * posterior.n, 0.1), 0.5)
     is_warm = len(starts) == 1
+    tolerance = min(max(GRADIENT_TOLERANCE * posterior.n, 0.1), 0.5) if len(starts) < 3 else TIGHT
     most = min(MOST_WARM + 2 * (n_new - 1), MOST_COLD) if is_warm else MOST_COLD
     if posterior.n > LARGE:
         most = max(2, round(min(most, 2 * MOST_WARM) * min(1.0, SLOW / posterior.n)))
