@@ -13,9 +13,11 @@ import numpy as np
 from bbopt.types import BoolArray, FloatArray, IntArray
 
 ROUNDING = 1e-13
-"""A constraint is active when its slack is at most this share of the sizes of its terms."""
+"""A constraint is active when its slack is at most this share of the sizes of its terms; it is left out
+where it cannot be broken by ten times as much."""
 _BREAKS = 1e-10  # a share of the gradient: what breaks constraints by less does not
-_PARALLEL = 1e-12  # directions that close a slack by no more than this a length do not meet it
+_PARALLEL = 1e-13  # directions that close a slack by no more than this a length do not meet it
+_NOISE = 1e-15  # what projections leave of a direction in the range of N
 _AT_ONCE = 1e-6  # bends in this first share of a path do not count
 
 
@@ -33,11 +35,14 @@ class Polytopes:
         Right-hand sides; inf where a row cannot be broken.
     rounding : array (r, M)
         Slack up to which a constraint is active.
+    diameter : array (r,)
+        Of the box: no step is longer.
     """
 
     rows: FloatArray
     limits: FloatArray
     rounding: FloatArray
+    diameter: FloatArray
 
     @classmethod
     def of(
@@ -46,7 +51,7 @@ class Polytopes:
         """Return the polytopes of starts X (r, d), with bounds (r, d), A (m, d) and b (r, m)."""
         free, largest = upper > lower, np.maximum(np.abs(lower), np.abs(upper))
         size = np.abs(b) + largest @ np.abs(A).T
-        matters = np.isfinite(b) & ((upper - lower) @ np.abs(A).T > ROUNDING * size)
+        matters = np.isfinite(b) & ((upper - lower) @ np.abs(A).T > 10 * ROUNDING * size)
         rows = np.where(matters[:, :, None] & free[:, None, :], A, 0.0)
         norm = np.where(matters, np.linalg.norm(rows, axis=2), 1.0)
         limits = np.where(matters, (b - np.where(free, 0.0, X) @ A.T) / norm, np.inf)
@@ -55,11 +60,12 @@ class Polytopes:
             rows / norm[:, :, None],
             np.concatenate([limits, upper, -lower], axis=1),
             np.concatenate([rounding, ROUNDING * largest, ROUNDING * largest], axis=1),
+            np.linalg.norm(upper - lower, axis=1),
         )
 
     def __getitem__(self, starts: IntArray) -> "Polytopes":
         """Return those of some starts."""
-        return Polytopes(self.rows[starts], self.limits[starts], self.rounding[starts])
+        return Polytopes(self.rows[starts], self.limits[starts], self.rounding[starts], self.diameter[starts])
 
     def slack(self, X: FloatArray) -> FloatArray:
         """Return how far each constraint is from points X (r, d), shape (r, M)."""
@@ -142,13 +148,15 @@ class Polytopes:
         """
         move, straight, working, slack = *np.zeros((2, *directions.shape)), null.working.copy(), slack.copy()
         directions = null.project(directions)
-        parallel = _PARALLEL * np.linalg.norm(directions, axis=1)
-        directions = null.project(directions)  # once more: the first time may have left but rounding errors
+        length = np.linalg.norm(directions, axis=1)
+        longest = np.minimum(length, self.diameter)
+        directions = null.project(directions * (longest / np.maximum(length, 1e-300))[:, None])
         todo, left = np.arange(len(directions)), np.ones(len(directions))
         for _ in range(directions.shape[1] + 1):
             p = directions[todo]
             rate = _rates(self.rows[todo], p)
-            closes = (rate > parallel[todo, None]) & ~working[todo]
+            least = np.maximum(_PARALLEL * np.linalg.norm(p, axis=1), _NOISE * longest[todo])
+            closes = (rate > least[:, None]) & ~working[todo]
             share = np.full(rate.shape, np.inf)
             share[closes] = np.maximum(slack[todo][closes], 0.0) / rate[closes]
             first, step = share.argmin(axis=1), np.minimum(share.min(axis=1), left[todo])
@@ -191,9 +199,9 @@ class NullSpace:
             members = np.argsort(~working[:, :m], axis=1, kind="stable")[:, : self.k]
             self.members = np.arange(len(rows))[:, None], members
             self.is_member = working[self.members][:, None, :]
-            chosen = _flip(rows[self.members]) * (self.is_free[:, :, None] & self.is_member)
-            self.Q, self.R = np.linalg.qr(chosen)
-            self.Q *= self.is_member
+            mask = self.is_free[:, :, None] & self.is_member
+            self.Q, self.R = np.linalg.qr(_flip(rows[self.members]) * mask)
+            self.Q *= mask  # of rows that are almost parallel, rounding would leave parts elsewhere
 
     def project(self, V: FloatArray) -> FloatArray:
         """Return the parts of vectors V (r, d), or (r, p, d), that lie in the null spaces."""

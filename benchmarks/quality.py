@@ -8,12 +8,17 @@ space, half are clustered around their best points as an optimisation leaves the
 acquisition: the log expected improvement that ``maximize`` finds with its defaults is within 1e-6 of what
 300 starts out of 8192 points find, in at least 99 of 100.
 
+runs: the same within 1e-4 on 100 states of actual runs of up to 20 d evaluations, in at least 95. They are
+harder, since the highest peaks have been asked already and narrow ones are left; and beside points that
+were asked rounding moves the value by 1e-6 to 1e-5.
+
 fit: the log posterior density of the hyper-parameters that a cold fit finds is within 0.05 nats of the best
 of 8 searches from random lengths, scales and noises to tight tolerances, in at least 97 of 100.
 """
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 
 import common
 import numpy as np
@@ -35,7 +40,7 @@ PROBLEMS = (
     "rosenbrock15", "levy20", "ackley20",
 )  # fmt: skip
 SIZES = (10, 20, 50, 100, 200)
-ALLOWED = {"acquisition": (1e-6, 0.99), "fit": (0.05, 0.97)}
+ALLOWED = {"acquisition": (1e-6, 0.99), "runs": (1e-4, 0.95), "fit": (0.05, 0.97)}
 """Section -> nats that may be missed, and the share of data sets on which no more is."""
 
 
@@ -79,6 +84,24 @@ def clustered(problem, n, key):
     return X
 
 
+def runs():
+    """Yield what was known in runs of bbopt's own loop, from a quarter of their evaluations to the end."""
+    for name in PROBLEMS:
+        problem, key = get(name), Key(4).child(name)
+        space, budget = problem.spec.space, min(20 * problem.spec.space.d, 200)
+        X = space.sample(space.d + 3, key.child("initial"))
+        y, theta = problem.evaluate_many(X), None
+        while len(X) < budget:
+            model = fit(space, X, y, previous=theta)
+            goal, theta = LogExpectedImprovement(model, model.incumbent), model.theta
+            best = X[np.argsort(y, kind="stable")[:5]]
+            x = maximize(goal, space, 1, best, None, key.child(len(X)), exclude=X)
+            X, y = np.vstack([X, x]), np.append(y, problem.evaluate_many(x))
+        for share in (0.25, 0.4, 0.6, 0.8, 1.0):
+            n = int(share * budget)
+            yield Instance(f"{name}, {n}, run", space, X[:n], y[:n])
+
+
 def acquisition(instance, index):
     """Return how much the defaults miss of the reference in nats, and the seconds that they took."""
     model = fit(instance.space, instance.X, instance.y)
@@ -113,7 +136,12 @@ def hyperparameters(instance, index):
     return -lowest.min() - found, seconds
 
 
-SECTIONS = {"acquisition": acquisition, "fit": hyperparameters}
+SECTIONS = {
+    "acquisition": (acquisition, instances),
+    "runs": (acquisition, runs),
+    "fit": (hyperparameters, instances),
+}
+"""Section -> what is measured, and on which data sets."""
 
 
 def main():
@@ -126,10 +154,10 @@ def main():
     common.describe(settings)
     common.pin()
     results, rows = [], []
-    data = list(instances())[:: 10 if options.quick else 1]
     for name in options.sections:
-        tolerance, share = ALLOWED[name]
-        missed, seconds = zip(*(SECTIONS[name](one, i) for i, one in enumerate(data)), strict=True)
+        (tolerance, share), (measure, sets) = ALLOWED[name], SECTIONS[name]
+        data = list(islice(sets(), 0, None, 10)) if options.quick else list(sets())
+        missed, seconds = zip(*(measure(one, i) for i, one in enumerate(data)), strict=True)
         far = [(one.name, float(m)) for one, m in zip(data, missed, strict=True) if m > tolerance]
         good = len(data) - len(far)
         reached = common.verdict(good >= share * len(data))

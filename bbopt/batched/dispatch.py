@@ -96,7 +96,7 @@ def choose_device(
 
 def restarts(d: int) -> int:
     """Return how many starts are refined, as :func:`bbopt.maximizers.multistart.maximize` has it."""
-    return 8 if d <= 10 else 14
+    return 10 if d <= 10 else 16
 
 
 def bucket(n: int) -> int:

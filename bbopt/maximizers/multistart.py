@@ -19,8 +19,10 @@ from bbopt.types import FloatArray
 
 EXHAUSTIVE = 4096
 """Finite spaces up to this size are scored completely."""
-RAW = 256
-"""Sampled points; 512 finds the best basin no more often, and is what an ask of n = 200 spends most on."""
+RAW = 128
+"""Sampled points; more find the best basin no more often, more points near the incumbents do."""
+RESTARTS = 10, 16
+"""Points that are refined: in up to ten columns, some of them continuous, and in other spaces."""
 
 
 def maximize(
@@ -51,8 +53,8 @@ def maximize(
     exclude : array (e, d), optional
         Snapped points never to return.
     restarts : int, optional
-        How many points are refined; by default 8, above 10 columns 14: more found nothing better. Where
-        all columns have levels 16, of which half are given up after each sweep.
+        How many points are refined; see :data:`RESTARTS`. Where all columns have levels, half of them are
+        given up after each sweep.
     raw : int
         How many points are sampled.
 
@@ -71,18 +73,13 @@ def maximize(
 
     X = candidates(space, acquisition.scale, starts, fixed, rng, raw)
     values = acquisition.value(X) if len(X) else np.empty(0)
-    chosen = spread_out(X, values, acquisition.scale, restarts or _restarts(space))
+    restarts = restarts or RESTARTS[space.d > 10 or bool((space.n_levels > 0).all())]
+    chosen = spread_out(X, values, acquisition.scale, restarts)
     goal = _goal(acquisition, space, exclude)
     first = goal.value(X[chosen, None]) if (space.n_levels > 0).all() else values[chosen]
     refined, refined_values = refine(goal, space, X[chosen, None], first, fixed, X[chosen], rng)
     pool, pool_values = np.concatenate([refined[:, 0], X]), np.concatenate([refined_values, values])
     return _best_distinct(pool, pool_values, n, exclude)
-
-
-def _restarts(space: Space) -> int:
-    if (space.n_levels > 0).all():
-        return 16
-    return 8 if space.d <= 10 else 14
 
 
 def _goal(acquisition: Acquisition, space: Space, exclude: FloatArray | None) -> Goal:

@@ -6,6 +6,7 @@ points, q = 1.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,7 +19,10 @@ from bbopt.types import FloatArray, IntArray
 ROUNDS = 4
 """The most alternations between gliding and sweeps."""
 EXCHANGED = 2
-"""So many of the best starts try changes of two columns at once, where all columns have levels."""
+"""So many of the best starts try changes of two columns with levels at once."""
+
+Change: TypeAlias = Callable[..., tuple[FloatArray, FloatArray]]
+"""One of :func:`~bbopt.maximizers.discrete.sweep` and :func:`~bbopt.maximizers.discrete.exchange`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,72 +70,69 @@ def refine(
     """
     if len(X) == 0:
         return X, values
-    levels, draw = space.n_levels > 0, rng.child("sweep").generator()
-    X, values, moving = X.copy(), values.copy(), np.arange(len(X))
-    for k in range(ROUNDS):
-        X[moving], values[moving] = _glide(goal, space, X[moving], values[moving], fixed, rng.child(k))
-        if not levels.any():
-            break
-        before = values[moving]
-        for i in range(X.shape[1]):
-            score = _with_member(goal, X[moving], i)
-            X[moving, i], values[moving] = sweep(
-                score, space, X[moving, i], values[moving], fixed, donors, draw
-            )
-        moving = moving[values[moving] > before + MINIMAL_GAIN]
-        if levels.all():  # sweeps are all there is to do: go on with the better half
-            moving = np.intersect1d(moving, _best(values, max(len(X) >> (k + 1), EXCHANGED)))
-        if len(moving) == 0:
-            break
-    if levels.all():
-        best = _best(values, EXCHANGED)
-        X[best], values[best] = _exchange(goal, space, X[best], values[best], fixed, donors, draw)
-    return X, values
-
-
-def _glide(
-    goal: Goal,
-    space: Space,
-    X: FloatArray,
-    values: FloatArray,
-    fixed: FloatArray | None,
-    rng: Key,
-) -> tuple[FloatArray, FloatArray]:
-    """Move in the columns that glide, and keep what got better."""
-    free = gliding(space, X.reshape(-1, space.d), fixed).reshape(X.shape)
-    if not free.any():
+    search = _Search(goal, space, fixed, donors, rng.child("sweep").generator(), rng)
+    X, values = search.alternate(X, values)
+    if not (space.n_levels > 0).any():
         return X, values
-    if goal.value_and_grad is None:
-        return wander(goal.value, goal.scale, space, X, values, free, rng)
-    moved = climb(goal.value_and_grad, goal.scale, space, X, free)
-    found = goal.value(moved)
-    better = found > values
-    return np.where(better[:, None, None], moved, X), np.where(better, found, values)
-
-
-def _exchange(
-    goal: Goal,
-    space: Space,
-    X: FloatArray,
-    values: FloatArray,
-    fixed: FloatArray | None,
-    donors: FloatArray,
-    draw: np.random.Generator,
-) -> tuple[FloatArray, FloatArray]:
-    """Change two columns at once, then each in turn again, until nothing is gained."""
-    X, values, moving = X.copy(), values.copy(), np.arange(len(X))
+    best = _best(values, EXCHANGED)
     for _ in range(ROUNDS):
-        before = values[moving]
-        for i in range(X.shape[1]):
-            for change in exchange, sweep:
-                score = _with_member(goal, X[moving], i)
-                X[moving, i], values[moving] = change(
-                    score, space, X[moving, i], values[moving], fixed, donors, draw
-                )
-        moving = moving[values[moving] > before + MINIMAL_GAIN]
-        if len(moving) == 0:
+        before = values[best]
+        X[best], values[best] = search.change(exchange, X[best], before)
+        best = best[values[best] > before + MINIMAL_GAIN]
+        if len(best) == 0:
             break
+        X[best], values[best] = search.alternate(X[best], values[best])
     return X, values
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The arguments of :func:`refine`, shared by its steps."""
+
+    goal: Goal
+    space: Space
+    fixed: FloatArray | None
+    donors: FloatArray
+    draw: np.random.Generator
+    rng: Key
+
+    def alternate(self, X: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Glide and sweep in turn, with those that still gain."""
+        levels = self.space.n_levels > 0
+        X, values, moving = X.copy(), values.copy(), np.arange(len(X))
+        for k in range(ROUNDS):
+            X[moving], values[moving] = self.glide(X[moving], values[moving], self.rng.child(k))
+            if not levels.any():
+                break
+            before = values[moving]
+            X[moving], values[moving] = self.change(sweep, X[moving], before)
+            moving = moving[values[moving] > before + MINIMAL_GAIN]
+            if levels.all():  # sweeps are all there is to do: go on with the better half
+                moving = np.intersect1d(moving, _best(values, max(len(X) >> (k + 1), EXCHANGED)))
+            if len(moving) == 0:
+                break
+        return X, values
+
+    def glide(self, X: FloatArray, values: FloatArray, rng: Key) -> tuple[FloatArray, FloatArray]:
+        """Move in the columns that glide, and keep what got better."""
+        goal, space = self.goal, self.space
+        free = gliding(space, X.reshape(-1, space.d), self.fixed).reshape(X.shape)
+        if not free.any():
+            return X, values
+        if goal.value_and_grad is None:
+            return wander(goal.value, goal.scale, space, X, values, free, rng)
+        moved = climb(goal.value_and_grad, goal.scale, space, X, free)
+        found = goal.value(moved)
+        better = found > values
+        return np.where(better[:, None, None], moved, X), np.where(better, found, values)
+
+    def change(self, how: Change, X: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Change levels, in one member of each start after the other."""
+        X, values = X.copy(), values.copy()
+        for i in range(X.shape[1]):
+            score = _with_member(self.goal, X, i)
+            X[:, i], values = how(score, self.space, X[:, i], values, self.fixed, self.donors, self.draw)
+        return X, values
 
 
 def _with_member(goal: Goal, X: FloatArray, i: int) -> Score:

@@ -21,7 +21,7 @@ def test_arithmetic_grows_with_loops_and_candidates_wherever_it_is_done():
     for is_batched in (True, False):
         costs = Costs(**work, is_batched=is_batched)
         assert costs.ask(64, 3, 10, 320) == pytest.approx(10 * costs.ask(64, 3, 1, 320))
-        fit, climb = FIT_EVALUATIONS * 64**3, CLIMB_ROUNDS * 16 * 64**2
+        fit, climb = FIT_EVALUATIONS * 64**3, CLIMB_ROUNDS * 20 * 64**2
         assert costs.ask(64, 3, 1, 320) == pytest.approx(fit + climb + 320 * 64**2)
     assert Costs(**work, is_batched=True).log_posterior(65, 2) == 2 * 128**3
 

@@ -11,7 +11,7 @@ from loops import a_loop, box, posterior_of
 from bbopt.acquisitions.improvement import LogExpectedImprovement
 from bbopt.batched import Loop, suggest_many
 from bbopt.errors import DataError, FitError, MissingExtra, UnsupportedError
-from bbopt.maximizers.multistart import maximize
+from bbopt.maximizers.multistart import RAW, maximize
 from bbopt.rng import Key
 from bbopt.space import Integer, Real, Space
 from bbopt.surrogates.fit import fit, starts
@@ -187,7 +187,7 @@ def test_auto_asks_the_cost_model_and_none_else(monkeypatch):
     asked = []
     monkeypatch.setattr("bbopt.batched.suggest.choose_device", lambda *sizes: asked.append(sizes))
     suggest_many([a_loop(10, 0), a_loop(30, 1), a_loop(80, 2)], "auto")
-    assert asked == [(30, 3, 2, 256), (80, 3, 1, 256)]
+    assert asked == [(30, 3, 2, RAW), (80, 3, 1, RAW)]
 
 
 def test_without_torch_the_extra_is_named(monkeypatch):

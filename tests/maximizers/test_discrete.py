@@ -81,12 +81,12 @@ def test_pairs_keep_fixed_values_and_conditions():
 
 
 class Steps(Bowl):
-    """A bowl in steps of 0.02, as a forest sees it: no gradient anywhere."""
+    """A bowl in steps of 0.002, as a forest sees it: no gradient anywhere."""
 
     is_smooth = False
 
     def value(self, X):
-        return super().value(np.floor(X * 50) / 50)
+        return super().value(np.floor(X * 500) / 500)
 
     def value_and_grad(self, X):
         raise AssertionError("there are no gradients")
@@ -98,7 +98,7 @@ def test_without_gradients_random_steps_find_the_top(d):
     space = Space([Real(f"x{j}", 0, 1) for j in range(d)])
     acquisition = Steps(target)
     x = maximize(acquisition, space, 1, none(d), None, Key(0))
-    np.testing.assert_allclose(x[0], target, atol=0.03)  # of 256 samples in six columns, the best is 0.2 off
+    np.testing.assert_allclose(x[0], target, atol=0.01 if d < 6 else 0.03)
     again = maximize(acquisition, space, 1, none(d), None, Key(0))
     np.testing.assert_array_equal(x, again)
     assert not np.array_equal(x, maximize(acquisition, space, 1, none(d), None, Key(1)))
