@@ -120,6 +120,17 @@ def test_random_steps_stay_feasible_and_leave_what_is_held():
     assert np.all(values > value(X))
 
 
+def test_random_steps_grow_shorter_until_they_are_there():
+    space, bowl = Space([Real("x", 0, 1), Real("y", 0, 1)]), Bowl([0.64, 0.27])
+    X, free = space.sample(4, Key(0))[:, None], np.ones((4, 1, 2), bool)
+
+    def value(S):
+        return bowl.value(S[:, 0])
+
+    _, values = wander(value, bowl.scale, space, X, value(X), free, Key(0))
+    assert np.sqrt(-values).max() < 0.004  # steps of one width end 0.014 away
+
+
 def test_mixed_spaces_without_gradients():
     space = Space([Real("x", 0, 1), Categorical("c", ["a", "b", "c"]), Integer("k", 0, 500)])
     target = np.array([0.33, 0.5, 0.7])
