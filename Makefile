@@ -15,7 +15,7 @@ demo: $(DEMO_ENV)/.installed  ## tune a real model; two to four minutes the firs
 test: $(TEST_ENV)/.installed  ## all default tests
 	$(PINNED) $(TEST_ENV)/bin/python -m pytest -n 2 -q
 
-test-slow: $(TEST_ENV)/.installed  ## the tests that take minutes
+test-slow: $(TEST_ENV)/.installed  ## the tests that take minutes, the regrets of the torture list among them
 	$(PINNED) $(TEST_ENV)/bin/python -m pytest -n 2 -q -m slow
 
 check: lint types contracts  ## what CI looks at before the tests
@@ -34,14 +34,16 @@ format: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff check --fix
 	$(TEST_ENV)/bin/ruff format
 
-bench: $(TEST_ENV)/.installed  ## everything measured; an hour or more
-	@missed=; for script in speed efficiency crash tuning footprint blocks 'speed --busy'; do \
-	    set -- $$script; $(TEST_ENV)/bin/python benchmarks/$$1.py $$2 || missed="$$missed $$1"; done; \
-	    [ -z "$$missed" ] || { echo "targets missed in:$$missed"; exit 1; }
+bench: $(TEST_ENV)/.installed  ## everything measured; an hour or more. gpu.py says so where there is no GPU
+	@missed=; for script in speed scaling quality efficiency crash tuning footprint blocks parts gpu \
+	    'speed --busy'; do echo "--- $$script"; \
+	    set -- $$script; $(TEST_ENV)/bin/python benchmarks/$$1.py $$2 || missed="$$missed, $$script"; done; \
+	    [ -z "$$missed" ] || { echo "failed, or missed a target: $${missed#, }"; exit 1; }
 
 reliability: $(TEST_ENV)/.installed  ## every crash, crowd and torture script, in full; an hour
-	@for name in resume kill_storm crowd exhaustion torture affine fuzz_tells; do \
-	    $(TEST_ENV)/bin/python reliability/$$name.py || exit 1; done
+	@failed=; for name in resume kill_storm crowd exhaustion torture affine fuzz_tells; do echo "--- $$name"; \
+	    $(TEST_ENV)/bin/python reliability/$$name.py || failed="$$failed, $$name"; done; \
+	    [ -z "$$failed" ] || { echo "failed: $${failed#, }"; exit 1; }
 
 wheel: $(TEST_ENV)/.installed  ## build a wheel and try it in an empty environment outside the tree
 	PYTHON=$(TEST_ENV)/bin/python .ci/try-wheel

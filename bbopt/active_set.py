@@ -25,7 +25,11 @@ MEMORY = 10
 LINE_SEARCH_STEPS = 20
 _SUFFICIENT = 1e-4
 _CURVED = 1e-9
-_CATCH_UP = 4.0
+CHECK_EVERY = 4
+"""Rounds between two looks at which starts are worth going on with."""
+_CATCH_UP = 8.0
+_NEXT_TO = 0.3
+_PARABOLIC = 0.02
 
 
 def minimize_in_polytopes(
@@ -38,7 +42,7 @@ def minimize_in_polytopes(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
-    check_every: int,
+    lowest_only: bool,
 ) -> tuple[FloatArray, FloatArray]:
     """Minimise a function from every start; see :func:`bbopt.lbfgs.minimize_batch`.
 
@@ -47,8 +51,6 @@ def minimize_in_polytopes(
     X, lower, upper : array (r, d)
     A : array (m, d)
     b : array (r, m)
-    check_every : int
-        After so many rounds each, starts that cannot catch up with the lowest are given up.
 
     Returns
     -------
@@ -74,8 +76,8 @@ def minimize_in_polytopes(
             move[fresh], straight[fresh], steepness = paths.onward(fresh, X[fresh], g[fresh])
             alive[fresh] = steepness > gradient_tolerance
             length[fresh], tries[fresh] = 1.0, 0
-        if k % check_every == 0:
-            alive &= ~cannot_catch_up(f, before)
+        if lowest_only and k % CHECK_EVERY == 0:
+            alive &= ~is_superfluous(X, f, g, before)
             before = f.copy()
         rows = np.flatnonzero(alive)
         if len(rows) == 0:
@@ -103,10 +105,29 @@ def minimize_in_polytopes(
     return X, f
 
 
-def cannot_catch_up(f: FloatArray, before: FloatArray) -> BoolArray:
-    """Which starts, now at f (r,), gained too little since ``before`` to reach the lowest."""
+def is_superfluous(X: FloatArray, f: FloatArray, g: FloatArray, before: FloatArray) -> BoolArray:
+    """Which starts (r,) will lead to no lower minimum than another, as far as can be told.
+
+    Those that gained too little since the last look to reach the lowest, and those next to a lower one in
+    the same basin: between the two, all that is known is a parabola that is open to the top.
+
+    Parameters
+    ----------
+    X, f, g : array (r, d), (r,), (r, d)
+        Where the starts are now, values and gradients.
+    before : array (r,)
+        The values at the last look; inf at the first one.
+    """
     with np.errstate(invalid="ignore"):  # inf - inf, at the first look
-        return np.asarray(f - f.min() > _CATCH_UP * (before - f))
+        hopeless = f - f.min() > _CATCH_UP * (before - f)
+        rise = f - f[:, None]  # from i to j
+        along = g @ X.T
+        slope = along - along.diagonal()[:, None]  # at i, towards j
+        is_parabola = np.abs(rise - 0.5 * (slope - slope.T)) <= -_PARABOLIC * (slope + slope.T)
+    square = X @ X.T
+    size = square.diagonal()
+    is_near = size + size[:, None] - 2.0 * square < _NEXT_TO**2 * X.shape[1]
+    return np.asarray(hopeless | (is_near & is_parabola & (rise < 0.0)).any(axis=1))
 
 
 def _shorter(slope: FloatArray, rise: FloatArray) -> FloatArray:

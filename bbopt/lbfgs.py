@@ -14,12 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from bbopt.active_set import LINE_SEARCH_STEPS, MEMORY, ValueAndGrad, cannot_catch_up, minimize_in_polytopes
+from bbopt.active_set import (
+    CHECK_EVERY,
+    LINE_SEARCH_STEPS,
+    MEMORY,
+    ValueAndGrad,
+    is_superfluous,
+    minimize_in_polytopes,
+)
 from bbopt.types import FloatArray
 
 MANY_STARTS = 64
 """Above this many starts arrays are faster than one ``setulb`` state a start."""
-_CHECK_EVERY = 8
 
 
 def minimize_batch(
@@ -55,8 +61,9 @@ def minimize_batch(
     max_rounds : int
         The most evaluations of one start.
     lowest_only : bool
-        Whether the caller wants the lowest minimum alone. Then a start is given up when it is behind the
-        lowest by more than four times what it gained in its last eight evaluations.
+        Whether the caller wants the lowest minimum alone. Then a start is given up where it is behind the
+        lowest by more than eight times what it gained in its last four evaluations, and where it is next
+        to a lower one in the same basin; coordinates should be of the size of a length-scale.
 
     Returns
     -------
@@ -70,8 +77,7 @@ def minimize_batch(
     X = np.clip(starts, lower, upper)
     if X.size == 0:
         return X, function(X)[0] if len(X) else np.empty(0)
-    check_every = _CHECK_EVERY if lowest_only else max_rounds + 1
-    limits = gradient_tolerance, value_tolerance, max_rounds, check_every
+    limits = gradient_tolerance, value_tolerance, max_rounds, lowest_only
     if A is None or b is None or not len(A):
         if len(X) <= MANY_STARTS and _setulb_works():
             return _one_state_a_start(function, X, lower, upper, *limits)
@@ -83,38 +89,44 @@ def minimize_batch(
 # --- one setulb state a start ------------------------------------------------------------------------
 
 
-def _run(
+def _runs(
     setulb: Any,
-    x: FloatArray,
+    X: FloatArray,
     lower: FloatArray,
     upper: FloatArray,
-    f: FloatArray,
-    g: FloatArray,
+    F: FloatArray,
+    G: FloatArray,
     factr: float,
     pgtol: float,
-) -> Callable[[], bool]:
-    """Return one L-BFGS-B run: each call goes on to the next evaluation (True) or to the end (False).
+) -> list[Callable[[], bool]]:
+    """Return one L-BFGS-B run a start: each call goes on to the next evaluation (True) or the end (False).
 
-    The point wanted is left in x; its value and gradient are expected in f, of shape (), and g.
+    The point wanted is left in its row of X (r, d); value and gradient are expected in F (r, 1) and G (r, d).
     """
-    d, m = len(x), MEMORY
-    work, integers = np.zeros(2 * m * d + 5 * d + 11 * m * m + 8 * m), np.zeros(3 * d, np.int32)
-    task, line_search = np.zeros(2, np.int32), np.zeros(2, np.int32)
-    saved = np.zeros(4, np.int32), np.zeros(44, np.int32), np.zeros(29)
+    (r, d), m = X.shape, MEMORY
+    work, saved = np.zeros((r, 2 * m * d + 5 * d + 11 * m * m + 8 * m)), np.zeros((r, 29))
+    integers, counters = np.zeros((r, 3 * d), np.int32), np.zeros((r, 4 + 44), np.int32)
+    tasks, line_searches = np.zeros((r, 2), np.int32), np.zeros((r, 2), np.int32)
     both_bounds = np.full(d, 2, np.int32)
-    problem = (m, x, lower, upper, both_bounds, f, g, factr, pgtol)
-    arguments = (*problem, work, integers, task, *saved, LINE_SEARCH_STEPS, line_search)
 
-    def advance() -> bool:
-        while True:
-            setulb(*arguments)
-            wanted = task.item(0)
-            if wanted == 3:  # an evaluation
-                return True
-            if wanted != 1:  # 1: an iteration is complete, go on; anything else: converged or stuck
-                return False
+    def run(i: int) -> Callable[[], bool]:
+        task = tasks[i]
+        problem = (m, X[i], lower[i], upper[i], both_bounds, F[i].reshape(()), G[i], factr, pgtol)
+        state = (work[i], integers[i], task, counters[i, :4], counters[i, 4:], saved[i])
+        arguments = (*problem, *state, LINE_SEARCH_STEPS, line_searches[i])
 
-    return advance
+        def advance() -> bool:
+            while True:
+                setulb(*arguments)
+                wanted = task.item(0)
+                if wanted == 3:  # an evaluation
+                    return True
+                if wanted != 1:  # 1: an iteration is complete, go on; anything else: converged or stuck
+                    return False
+
+        return advance
+
+    return [run(i) for i in range(r)]
 
 
 def _one_state_a_start(
@@ -125,43 +137,31 @@ def _one_state_a_start(
     gradient_tolerance: float,
     value_tolerance: float,
     max_rounds: int,
-    check_every: int,
+    lowest_only: bool,
 ) -> tuple[FloatArray, FloatArray]:
     from scipy.optimize import _lbfgsb
 
     factr = value_tolerance / np.finfo(np.float64).eps
-    F, G = np.zeros(len(X)), np.zeros_like(X)
-    runs = [
-        _run(
-            _lbfgsb.setulb,
-            X[i],
-            lower[i],
-            upper[i],
-            F[i : i + 1].reshape(()),
-            G[i],
-            factr,
-            gradient_tolerance,
-        )
-        for i in range(len(X))
-    ]
-    waiting = [i for i, advance in enumerate(runs) if advance()]
-    best_X, best_f = X.copy(), np.full(len(X), np.inf)
+    F, G = np.zeros((len(X), 1)), np.zeros_like(X)
+    runs = _runs(_lbfgsb.setulb, X, lower, upper, F, G, factr, gradient_tolerance)
+    waiting = np.flatnonzero([advance() for advance in runs])
+    best_X, best_f, best_G = X.copy(), np.full(len(X), np.inf), G.copy()
     before = best_f.copy()
     for k in range(max_rounds):
-        if k and k % check_every == 0:
-            hopeless = cannot_catch_up(best_f, before)
-            waiting = [i for i in waiting if not hopeless[i]]
+        if lowest_only and k and k % CHECK_EVERY == 0:
+            waiting = waiting[~is_superfluous(best_X, best_f, best_G, before)[waiting]]
             before = best_f.copy()
-        if not waiting:
+        if len(waiting) == 0:
             break
-        points = X[waiting]
-        f, g = function(points)
-        F[waiting], G[waiting] = f, g
-        better = f < best_f[waiting]  # False for nan
-        improved = np.asarray(waiting)[better]
-        best_f[improved], best_X[improved] = f[better], points[better]
-        finite = np.isfinite(f).tolist()
-        waiting = [i for i, is_finite in zip(waiting, finite, strict=True) if is_finite and runs[i]()]
+        rows = slice(None) if len(waiting) == len(X) else waiting  # views are faster than copies
+        f, G[rows] = function(X[rows])
+        F[rows, 0] = f
+        better = F[:, 0] < best_f  # False for nan, and for what did not wait
+        for best, latest in ((best_X, X), (best_G, G)):
+            np.copyto(best, latest, where=better[:, None])
+        np.copyto(best_f, F[:, 0], where=better)
+        pairs = zip(waiting.tolist(), np.isfinite(f).tolist(), strict=True)
+        waiting = np.array([i for i, is_finite in pairs if is_finite and runs[i]()], np.int64)
     return best_X, best_f
 
 
@@ -176,7 +176,7 @@ def _setulb_works() -> bool:
 
     box = np.zeros((2, 2)), np.ones((2, 2))
     try:
-        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30, 31)
+        X, f = _one_state_a_start(bowl, np.full((2, 2), 0.9), *box, 1e-8, 1e-12, 30, False)
     except (ImportError, AttributeError, TypeError, ValueError):
         return False
     return bool(np.allclose(X, [[0.3, 1.0], [0.0, 0.25]], atol=1e-6) and np.allclose(f, [1.0, 1.0]))

@@ -81,18 +81,32 @@ def verdict(holds):
     return "yes" if holds else "NO"
 
 
-def save(options, settings, results):
-    """Write results/NAME.json; a quick run is not worth keeping, and reaches no target."""
+def save(options, settings, results, section=None):
+    """Write results/NAME.json; a quick run is not worth keeping, and reaches no target.
+
+    With the name of an entry of each result, ``section``, results of other sections that are there already
+    stay, and each result has the settings under which it was measured.
+    """
     if options.quick:
         print("quick run: nothing saved")
         return
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{options.name}.json"
     data = {"benchmark": options.name, "settings": settings, "results": results}
+    if section is not None:
+        data = {"benchmark": options.name, "results": _merged(path, settings, results, section)}
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     print(f"saved results/{path.name}")
     if not all(_verdicts):
         sys.exit(1)
+
+
+def _merged(path, settings, results, section):
+    """Return the results stored at a path, those of the sections measured now replaced or put at the end."""
+    stored = json.loads(path.read_text()) if path.exists() else {"results": []}
+    old = [{section: one[section], "settings": stored.get("settings"), **one} for one in stored["results"]]
+    new = [{section: one[section], "settings": settings, **one} for one in results]
+    return list({one[section]: one for one in [*old, *new]}.values())
 
 
 def quartiles(values: Sequence[float]):

@@ -82,11 +82,43 @@ def test_an_evaluation_limit_returns_the_best_seen():
     assert f[0] <= rosenbrock(start)[0][0]
 
 
-def test_the_fallback_is_used_when_the_private_driver_changes(monkeypatch):
-    monkeypatch.setattr(lbfgs, "_setulb_works", lambda: False)
-    X, _ = lbfgs.minimize_batch(
-        rosenbrock, np.zeros((1, 2)), -2.0, 2.0, gradient_tolerance=1e-8, value_tolerance=1e-14
-    )
+def _other_signature(x, f, g):
+    """A driver that takes something else."""
+
+
+def _at_once(*arguments):
+    """A driver whose first word means that it is done."""
+    arguments[11][0] = 4
+
+
+def _never_an_evaluation(m, x, lower, upper, bounds, f, g, factr, pgtol, work, integers, task, *rest):
+    """A driver that asks for values and ends wherever it likes."""
+    task[0] = 3 if task[0] == 0 else 4
+    x[:] = 0.5
+
+
+def _beyond_bounds(m, x, lower, upper, bounds, f, g, factr, pgtol, work, integers, task, *rest):
+    """A driver that goes downhill and does not know of bounds."""
+    x -= 0.3 * g if task[0] == 3 else 0.0
+    task[0] = 3
+
+
+@pytest.mark.parametrize(
+    "misbehaving", [None, _other_signature, _at_once, _never_an_evaluation, _beyond_bounds]
+)
+def test_the_fallback_is_used_when_the_private_driver_changes_or_is_gone(misbehaving, monkeypatch):
+    if misbehaving is None:
+        monkeypatch.delattr("scipy.optimize._lbfgsb.setulb")
+    else:
+        monkeypatch.setattr("scipy.optimize._lbfgsb.setulb", misbehaving)
+    lbfgs._setulb_works.cache_clear()
+    try:
+        assert not lbfgs._setulb_works()
+        X, _ = lbfgs.minimize_batch(
+            rosenbrock, np.zeros((1, 2)), -2.0, 2.0, gradient_tolerance=1e-8, value_tolerance=1e-14
+        )
+    finally:
+        lbfgs._setulb_works.cache_clear()
     np.testing.assert_allclose(X, 1.0, atol=1e-3)
 
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,25 @@ def test_public_names_exist_and_are_all():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = bbopt.nothing
     assert (ROOT / "py.typed").exists()
+
+
+@pytest.mark.parametrize("name", ["bbopt.acquisitions", "bbopt.surrogates"])
+def test_parts_are_found_by_name_and_loaded_when_used(name):
+    assert not {"numpy", "scipy", *HEAVY} & loaded_after(f"import {name}")
+    module = import_module(name)
+    for part in module.__all__:
+        assert getattr(module, part) is getattr(import_module(getattr(module, part).__module__), part)
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match=f"'{name}' has no attribute 'nothing'"):
+        _ = module.nothing
+
+
+def test_parts_that_need_an_extra_are_not_among_those_that_a_star_imports(monkeypatch):
+    assert not set(HEAVY) & loaded_after("from bbopt.acquisitions import *\nfrom bbopt.surrogates import *")
+    monkeypatch.setitem(sys.modules, "bbopt.surrogates.sklearn", None)
+    monkeypatch.delitem(vars(import_module("bbopt.surrogates")), "SklearnModel", raising=False)
+    with pytest.raises(ImportError):
+        from bbopt.surrogates import SklearnModel  # noqa: F401
 
 
 def test_a_missing_extra_is_named(monkeypatch):

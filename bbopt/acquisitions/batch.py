@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from bbopt.acquisitions.acquisition import Acquisition
+from bbopt.acquisitions.pointwise import log_mean_exp
 from bbopt.errors import FitError
 from bbopt.rng import Key
 from bbopt.sobol import sobol
@@ -79,7 +80,7 @@ class LogExpectedImprovementOfBatch:
         """
         mean, covariance = self.surrogate.joint(X)
         logs, _ = self._log_improvements(mean, _factors(covariance))
-        return _log_mean_exp(_norm(logs)[0])
+        return log_mean_exp(_norm(logs)[0])
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the log expected improvement (t,) and its gradient (t, q, d); raises as ``value`` does."""
@@ -87,7 +88,7 @@ class LogExpectedImprovementOfBatch:
         L = _factors(covariance)
         logs, slopes = self._log_improvements(mean, L)
         highest, shares = _norm(logs)
-        value = _log_mean_exp(highest)
+        value = log_mean_exp(highest)
         weights = np.exp(highest - value[:, None, None]) / (highest.shape[1] * highest.shape[2])
         d_f = -weights[..., None] * shares * slopes  # (t, s, M, q)
         d_L = np.swapaxes(d_f, 2, 3) @ self.normals
@@ -108,13 +109,6 @@ def _norm(logs: FloatArray) -> tuple[FloatArray, FloatArray]:
     powers = np.exp(_NORM * (logs - largest))
     total = powers.sum(axis=-1, keepdims=True)
     return (largest + np.log(total) / _NORM)[..., 0], powers / total
-
-
-def _log_mean_exp(logs: FloatArray) -> FloatArray:
-    """Return the log mean exp over all axes but the first."""
-    flat = logs.reshape(len(logs), -1)
-    largest = flat.max(axis=1)
-    return np.asarray(largest + np.log(np.exp(flat - largest[:, None]).mean(axis=1)))
 
 
 def _factors(covariance: FloatArray) -> FloatArray:

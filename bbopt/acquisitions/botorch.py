@@ -15,6 +15,7 @@ import numpy as np
 from bbopt.errors import MissingExtra, UnsupportedError
 from bbopt.rng import Key
 from bbopt.space import Space
+from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.gp import GP
 from bbopt.types import FloatArray
 
@@ -57,7 +58,10 @@ class BotorchAcquisition:
     Raises
     ------
     UnsupportedError
-        For one-shot acquisitions, which are functions of more points than those to propose.
+        For one-shot acquisitions, such as ``qKnowledgeGradient``: theirs are functions of the points to
+        propose and of one more for each fantasy, all moved together, so that no point has a value by itself.
+        A search that scores and compares points cannot go there; an AcquisitionFunction that maximises over
+        a fixed set of points inside can.
     """
 
     acqf: AcquisitionFunction
@@ -70,7 +74,9 @@ class BotorchAcquisition:
         if isinstance(self.acqf, OneShotAcquisitionFunction):
             raise UnsupportedError(
                 f"{type(self.acqf).__name__} is optimised together with its fantasies: its value at a point "
-                "is not known"
+                "is not known. Take one whose values are, such as qLogNoisyExpectedImprovement or "
+                'qLowerBoundMaxValueEntropy, or acquisition="noisy-ei", the knowledge gradient over what was '
+                "told and the point to come"
             )
 
     @cached_property
@@ -130,7 +136,8 @@ class BotorchCriterion:
     make : callable
         A class of acquisitions or a function, called with those of these by name that it takes:
 
-        * ``model``: of the negated outcome in model units; it has seen its own mean where trials are pending
+        * ``model``: of the negated outcome in model units; it has seen its own mean where trials are pending.
+          An ensemble's has a mixture as its posterior, over which BoTorch averages
         * ``best_f``: minus the incumbent, a number: of a model of s columns their mean
         * ``X_baseline`` (n, f): inputs that were observed or are pending
         * ``candidate_set`` (512, f): inputs anywhere in the space
@@ -149,7 +156,7 @@ class BotorchCriterion:
 
         Parameters
         ----------
-        model : BotorchSurrogate or GP
+        model : BotorchSurrogate, GP or Ensemble
         situation
             With the incumbent ``best`` (s,) in model units, and a ``key`` for what ``make`` draws through
             torch.
@@ -159,14 +166,15 @@ class BotorchCriterion:
         UnsupportedError
             For another kind of model, and for one-shot acquisitions.
         """
-        if isinstance(model, GP):
-            theirs, space, encoded = to_botorch(model), model.covariance.space, False
+        if isinstance(model, (GP, Ensemble)):
+            one = model.members[0] if isinstance(model, Ensemble) else model
+            theirs, space, encoded = to_botorch(model), one.covariance.space, False
         elif isinstance(model, BotorchSurrogate):
             theirs, space, encoded = model.model, model.space, model.encoded
         else:
             raise UnsupportedError(
-                f"a BoTorch acquisition needs one Gaussian process or a BoTorch model, got "
-                f"{type(model).__name__}"
+                f"a BoTorch acquisition needs a Gaussian process of bbopt, an ensemble of them or a BoTorch "
+                f"model, got {type(model).__name__}"
             )
         see = inputs_of(space, encoded)
         given: dict[str, Callable[[], Any]] = {

@@ -59,8 +59,9 @@ class Pointwise(ABC):
 
 
 def log_mean_exp(logs: FloatArray) -> FloatArray:
-    """Return log mean exp over columns, (b,)."""
-    if logs.shape[1] == 1:
+    """Return log mean exp over all axes but the first, (b,)."""
+    if logs.shape[1:] == (1,):
         return logs[:, 0]
-    largest = logs.max(axis=1)
-    return np.asarray(largest + np.log(np.exp(logs - largest[:, None]).mean(axis=1)))
+    axes = tuple(range(1, logs.ndim))
+    largest = logs.max(axis=axes, keepdims=True)
+    return np.asarray(np.log(np.exp(logs - largest).mean(axis=axes)) + largest.squeeze(axes))

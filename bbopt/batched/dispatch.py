@@ -11,6 +11,7 @@ machine can be passed to :func:`choose_device`.
 from dataclasses import dataclass
 
 from bbopt.errors import UnsupportedError
+from bbopt.maximizers.multistart import RESTARTS
 from bbopt.space import Space
 from bbopt.surrogates.kernels.features import Selection
 from bbopt.surrogates.kernels.profiles import Profile
@@ -95,8 +96,8 @@ def choose_device(
 
 
 def restarts(d: int) -> int:
-    """Return how many starts are refined, as :func:`bbopt.maximizers.multistart.maximize` has it."""
-    return 10 if d <= 10 else 16
+    """Return how many starts are refined in d continuous columns, as on the CPU path."""
+    return RESTARTS[d > 10]
 
 
 def bucket(n: int) -> int:

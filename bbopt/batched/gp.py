@@ -16,11 +16,8 @@ from bbopt.acquisitions.improvement import log_expected_improvement
 from bbopt.batched.likelihood import MOST_ELEMENTS, BatchedLogPosterior, covariance, gram, invert
 from bbopt.errors import FitError
 from bbopt.surrogates.factor import JITTERS
-from bbopt.surrogates.gp import TINY_VARIANCE
+from bbopt.surrogates.gp import DRAW_NUGGET, TINY_VARIANCE
 from bbopt.surrogates.kernels.profiles import Profile
-
-_DRAW_NUGGET = 1e-6
-"""Variance, relative to the output scale, with which draws are interpolated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,7 @@ class BatchedGP:
             Standard normal draws, for the prior and for the observation noise.
         """
         real, scale = self.real[..., None], self.scale[:, None, None]
-        nugget = _DRAW_NUGGET * self.scale[:, None] * self.real
+        nugget = DRAW_NUGGET * self.scale[:, None] * self.real
         L_inverse, nugget = _factorize(self.profile, self.Z, self.real, self.scale, nugget)
         weights = L_inverse.mT @ (normals * real)
         K = gram(self.profile, self.Z, self.real)[0] * scale

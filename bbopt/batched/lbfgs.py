@@ -36,7 +36,7 @@ def minimize_batch(
     problem: Tensor,
     *,
     gradient_tolerance: Tensor,
-    value_tolerance: float,
+    value_tolerance: Tensor,
     rounds: Tensor,
     look_every: int = LOOK_EVERY,
 ) -> tuple[Tensor, Tensor]:
@@ -51,7 +51,7 @@ def minimize_batch(
         Numbers from 0: starts of one problem compete.
     gradient_tolerance : tensor (r,)
         A start ends when no component of its projected gradient exceeds this.
-    value_tolerance : float
+    value_tolerance : tensor (r,)
         A start ends when a step improves by less than this, relative to max(\\|f\\|, 1).
     rounds : tensor (r,)
         The most evaluations of each start.
@@ -108,7 +108,7 @@ def minimize_batch(
         direction[rows] = torch.where(here, _descent(x, gx, low, high, *pairs), direction[rows])
         length[rows] = torch.where(accepted, 1.0, length[rows] * _shorter(slope, f_trial - fx))
         X[rows], f[rows], g[rows] = x, torch.where(accepted, f_trial, fx), gx
-        goes_on = (fx - f_trial > value_tolerance * f_trial.abs().clamp(min=1.0)) & (
+        goes_on = (fx - f_trial > value_tolerance[rows] * f_trial.abs().clamp(min=1.0)) & (
             _steepness(x, gx, low, high) > gradient_tolerance[rows]
         )
         alive[rows] &= torch.where(accepted, goes_on, tries[rows] < LINE_SEARCH_STEPS)

@@ -19,7 +19,7 @@ from bbopt.batched.dispatch import bucket, form, kernel_of
 from bbopt.batched.lbfgs import minimize_batch
 from bbopt.errors import FitError, UnsupportedError
 from bbopt.surrogates.factor import JITTERS
-from bbopt.surrogates.fit import GRADIENT_TOLERANCE, MOST_COLD, MOST_WARM, VALUE_TOLERANCE, WARM_STEP
+from bbopt.surrogates.fit import limits
 from bbopt.surrogates.kernels.profiles import Profile
 from bbopt.surrogates.likelihood import LogPosterior
 from bbopt.types import FloatArray
@@ -169,19 +169,23 @@ class BatchedLogPosterior:
             When a problem has no start with a finite density.
         """
         counts = [len(rows) for rows in starts]
-        warm = [min(MOST_WARM + 2 * (new - 1), MOST_COLD) for new in n_new]
-        most = [short if k == 1 else MOST_COLD for k, short in zip(counts, warm, strict=True)]
-        units = [WARM_STEP if k == 1 else 1.0 for k in counts]
+        each = [limits(int(n), k, new) for n, k, new in zip(self.count, counts, n_new, strict=True)]
 
         def tensor(values: Sequence[float] | FloatArray) -> Tensor:
             return torch.as_tensor(np.asarray(values), device=self.y.device)
 
         problem = tensor(np.repeat(np.arange(len(counts)), counts))
-        unit = tensor(units)[problem][:, None]
+        unit, gradient_tolerance, value_tolerance, most = (
+            tensor(values)[problem] for values in zip(*each, strict=True)
+        )
+        unit = unit[:, None]
+        first: list[Tensor] = []
 
         def loss(Z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
             value, gradient = self(Z * unit[rows], problem[rows])
-            return -value, -gradient * unit[rows]
+            if not first:  # of all rows; values are relative to these, so that tolerances are nats
+                first.append(torch.where(torch.isfinite(value), value, 0.0))
+            return first[0][rows] - value, -gradient * unit[rows]
 
         z, f = minimize_batch(
             loss,
@@ -189,11 +193,12 @@ class BatchedLogPosterior:
             self.lower[problem] / unit,
             self.upper[problem] / unit,
             problem,
-            gradient_tolerance=(GRADIENT_TOLERANCE * self.count).clamp(0.1, 0.5)[problem] * unit[:, 0],
-            value_tolerance=VALUE_TOLERANCE,
-            rounds=tensor(most)[problem],
+            gradient_tolerance=gradient_tolerance,
+            value_tolerance=value_tolerance,
+            rounds=most,
             look_every=1,  # an evaluation waits anyway, and costs more than the question
         )
+        f = f - first[0]
         lowest = f.new_full((len(counts),), torch.inf).scatter_reduce(0, problem, f, "amin")
         if not bool(torch.isfinite(lowest).all()):
             which = (~torch.isfinite(lowest)).nonzero()[:, 0].tolist()

@@ -97,7 +97,7 @@ def _climb(acquisition: BatchedLogEI, starts: FloatArray, scale: FloatArray) -> 
         1.0 / unit,
         torch.arange(S, device=device).repeat_interleave(k),
         gradient_tolerance=torch.full((S * k,), GRADIENT_TOLERANCE, dtype=unit.dtype, device=device),
-        value_tolerance=VALUE_TOLERANCE,
+        value_tolerance=torch.full((S * k,), VALUE_TOLERANCE, dtype=unit.dtype, device=device),
         rounds=torch.full((S * k,), MOST_ROUNDS, device=device),
     )
     moved = (Z * unit).clamp(0.0, 1.0)

@@ -3,19 +3,22 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
+from typing import TypeAlias
 
 import numpy as np
 
 from bbopt.acquisitions.improvement import LogExpectedImprovement
 from bbopt.batched.dispatch import bucket, choose_device, form, is_box
-from bbopt.errors import DataError, MissingExtra, UnsupportedError
+from bbopt.data.history import keys
+from bbopt.errors import DataError, FitError, MissingExtra, UnsupportedError
 from bbopt.maximizers.multistart import RAW, maximize
 from bbopt.rng import Key
 from bbopt.space import Space
-from bbopt.surrogates import fit
+from bbopt.surrogates import cold, fit
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.likelihood import LogPosterior
-from bbopt.surrogates.outcomes import learn
+from bbopt.surrogates.outcomes import KINDS, learn
 from bbopt.surrogates.threads import single_threaded
 from bbopt.types import FloatArray, is_whole
 
@@ -29,8 +32,8 @@ class Loop:
     Parameters
     ----------
     space : Space
-    X : array (n, d)
-        Encoded, snapped points, n >= 1.
+    X : array (n, d), or what makes one
+        Encoded, snapped points.
     y : array (n,)
         Finite outcomes, minimised.
     variance : array (n,), optional
@@ -45,7 +48,7 @@ class Loop:
     Raises
     ------
     DataError
-        When the shapes do not go together.
+        For what are no finite numbers, and when the shapes do not go together.
     """
 
     space: Space
@@ -57,22 +60,28 @@ class Loop:
     n_fitted: int | None = None
 
     def __post_init__(self) -> None:
-        n, d = len(self.y), self.space.d
-        for name, shape in (("X", (n, d)), ("y", (n,)), ("variance", (n,)), ("theta", (d + 2,))):
+        for name in ("X", "y", "variance", "theta"):
             value = getattr(self, name)
-            if value is not None and np.shape(value) != shape:
-                raise DataError(f"Loop: {name} must have shape {shape}, got {np.shape(value)}")
+            if value is not None:
+                object.__setattr__(self, name, _numbers(name, value))
+        n, d = len(self.y) if np.ndim(self.y) else 0, self.space.d
+        for name, shape in (("y", (n,)), ("X", (n, d)), ("variance", (n,)), ("theta", (d + 2,))):
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise DataError(f"Loop: {name} must have shape {shape}, got {value.shape}")
+        if self.theta is not None:
+            object.__setattr__(self, "theta", np.asarray(self.theta).tolist())
 
     @property
     def n_new(self) -> int:
         """How many observations an earlier fit has not seen."""
         return 1 if self.n_fitted is None else max(len(self.y) - self.n_fitted, 1)
 
-    def log_posterior(self) -> LogPosterior:
+    def log_posterior(self, outcome: str = "tail") -> LogPosterior:
         """Return what is known of hyper-parameters; raises FitError where there is nothing to fit."""
         fit.check(self.X, self.y)
-        z, outcome = learn(self.y)
-        return fit.log_posterior(Covariance(self.space), self.X, z, outcome, self.variance, noise=self.noise)
+        z, learnt = learn(self.y, outcome)
+        return fit.log_posterior(Covariance(self.space), self.X, z, learnt, self.variance, noise=self.noise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +94,22 @@ class Suggestion:
         Encoded.
     acquisition : float
         Its log expected improvement, in model units.
-    theta : list of float
+    theta : list of float or None
         Logarithms of the fitted hyper-parameters, for the next ask.
     log_posterior : float
         Their log posterior density.
+
+    Of a loop that no process could be fitted to, x is drawn at random, theta is None, and the others are
+    nan.
     """
 
     x: FloatArray
     acquisition: float
-    theta: list[float]
+    theta: list[float] | None
     log_posterior: float
+
+
+_Job: TypeAlias = tuple[Loop, LogPosterior, Key]
 
 
 def suggest_many(
@@ -104,11 +119,18 @@ def suggest_many(
     *,
     draws: int = 0,
     raw: int = RAW,
+    outcome: str = "tail",
 ) -> list[Suggestion]:
     """Fit a process to every loop and return the point where it promises most, one for each.
 
     Loops are independent: each gets what it would get alone. Those whose sizes fall into one bucket (64,
-    128, 256, ... points), with equally many columns, are worked on together on a device.
+    128, 256, ... points), with equally many columns, are worked on together on a device. A loop without
+    results, or to which no process can be fitted, gets a random point of its space and disturbs no other.
+
+    ``Study.ask`` does more. It chooses a transform of outcomes, whether to warp columns, and the
+    acquisition by the noise it learns; it begins with a design, knows of failures and of what is pending,
+    and looks whether a fit is due. Here the model is always Matérn-5/2 without warping, fitted at every call,
+    the transform and the acquisition are what the arguments say, and what is pending is not known.
 
     Parameters
     ----------
@@ -124,13 +146,15 @@ def suggest_many(
         posterior draws (LogNEI), for loops with much noise; 32 are enough.
     raw : int
         How many points of each space are scored before the best are refined, at least 1.
+    outcome : str
+        The transform of outcomes, a kind of :func:`bbopt.surrogates.outcomes.learn`. A study's choice
+        begins with "power-tail", whose power takes milliseconds a loop to learn on the host.
 
     Raises
     ------
     DataError
-        For a device that is none, or numbers below these.
-    FitError
-        When there is nothing to fit, or no factorisation succeeds.
+        For a device or a transform that is none, numbers below these, and outcomes that a transform
+        cannot take.
     MissingExtra
         When a device is asked for and torch is not installed.
     UnsupportedError
@@ -140,26 +164,41 @@ def suggest_many(
         raise DataError(f"suggest_many: draws must be an integer of at least 0, got {draws!r}")
     if not is_whole(raw) or raw < 1:
         raise DataError(f"suggest_many: raw must be an integer of at least 1, got {raw!r}")
+    if outcome not in KINDS:
+        raise DataError(f"suggest_many: outcome must be one of {', '.join(KINDS)}, got {outcome!r}")
     device = _checked(device)
-    posteriors = [loop.log_posterior() for loop in loops]
-    rngs = [(rng or Key(0)).child(i) for i in range(len(loops))]
-    groups = defaultdict(list)
-    for i, (loop, posterior) in enumerate(zip(loops, posteriors, strict=True)):
-        group = (bucket(posterior.n), *form(posterior)) if device and is_box(loop.space) else None
-        groups[group].append(i)
     found: dict[int, Suggestion] = {}
+    jobs: dict[int, _Job] = {}
+    groups = defaultdict(list)
+    for i, loop in enumerate(loops):
+        key = (rng or Key(0)).child(i)
+        try:
+            posterior = loop.log_posterior(outcome)
+        except FitError:
+            found[i] = _at_random(loop, key)
+            continue
+        except DataError as error:
+            raise DataError(f"suggest_many: loop {i}: {error}") from error
+        jobs[i] = loop, posterior, key
+        groups[(bucket(posterior.n), *form(posterior)) if device and is_box(loop.space) else None].append(i)
     for group, members in groups.items():
         where = None if group is None else device
         if where == "auto":
-            n, d = max(posteriors[i].n for i in members), loops[members[0]].space.d
+            n, d = max(jobs[i][1].n for i in members), loops[members[0]].space.d
             where = choose_device(n, d, len(members), raw)
-        if where is None:
-            with single_threaded():
-                found |= {i: _alone(loops[i], posteriors[i], rngs[i], draws, raw) for i in members}
-        else:
-            chosen = [(loops[i], posteriors[i], rngs[i]) for i in members]
-            found |= dict(zip(members, _together(chosen, where, draws, raw), strict=True))
+        found |= dict(zip(members, _suggest([jobs[i] for i in members], where, draws, raw), strict=True))
     return [found[i] for i in range(len(loops))]
+
+
+def _numbers(name: str, value: object) -> FloatArray:
+    """Return what a loop was given as an array; raises DataError."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"Loop: {name} must be numbers: {error}") from error
+    if name != "variance" and not np.isfinite(array).all():
+        raise DataError(f"Loop: {name} must be finite, got {array[~np.isfinite(array)][0]}")
+    return array
 
 
 def _checked(device: str | None) -> str | None:
@@ -189,8 +228,33 @@ def _checked(device: str | None) -> str | None:
     return device
 
 
+def _suggest(jobs: Sequence[_Job], device: str | None, draws: int, raw: int) -> list[Suggestion]:
+    """Return a suggestion for each of some loops of one form."""
+    if device is not None:
+        try:
+            return _together(jobs, device, draws, raw)
+        except FitError:  # of one of them: the others go on without it
+            pass
+    with single_threaded():
+        return [_alone(*job, draws, raw) for job in jobs]
+
+
+def _at_random(loop: Loop, rng: Key) -> Suggestion:
+    """Return a point that was not asked before, if there is one among a few."""
+    drawn, seen = loop.space.sample(RAW, rng.child("random")), set(keys(loop.X))
+    fresh = [x for x, name in zip(drawn, keys(drawn), strict=True) if name not in seen]
+    return Suggestion(fresh[0] if fresh else drawn[0], nan, None, nan)
+
+
 def _alone(loop: Loop, posterior: LogPosterior, rng: Key, draws: int, raw: int) -> Suggestion:
-    """The CPU path: NumPy and LAPACK."""
+    """The CPU path: NumPy and LAPACK; a random point where no factorisation succeeds."""
+    try:
+        return _fitted(loop, posterior, rng, draws, raw)
+    except FitError:
+        return _at_random(loop, rng)
+
+
+def _fitted(loop: Loop, posterior: LogPosterior, rng: Key, draws: int, raw: int) -> Suggestion:
     found = fit.maximize(posterior, fit.starts(posterior, loop.theta, loop.n_new), loop.n_new)
     gp = posterior.process(found.hyperparameters)
     near = gp.X[np.argsort(gp.fitted[:, 0], kind="stable")[:N_INCUMBENTS]]
@@ -200,9 +264,7 @@ def _alone(loop: Loop, posterior: LogPosterior, rng: Key, draws: int, raw: int) 
     return Suggestion(x[0], float(acquisition.value(x)[0]), gp.theta, found.value)
 
 
-def _together(
-    loops: Sequence[tuple[Loop, LogPosterior, Key]], device: str, draws: int, raw: int
-) -> list[Suggestion]:
+def _together(loops: Sequence[_Job], device: str, draws: int, raw: int) -> list[Suggestion]:
     """The same in batches on a device."""
     import torch
 
@@ -238,8 +300,12 @@ def _together(
 
 
 def _starts(loop: Loop, posterior: LogPosterior) -> FloatArray:
-    """As on the CPU, but of a large data set cold starts are tried on all of it: here that is cheap."""
+    """As on the CPU, but all cold starts are tried at once, and of a large data set on all of it."""
+    prior = posterior.covariance.hyperprior
     if posterior.n <= fit.LARGE:
-        return fit.starts(posterior, loop.theta, loop.n_new)
-    cold = np.column_stack([posterior.covariance.hyperprior.starts, fit.COLD_STARTS])
-    return cold if loop.theta is None else np.array([loop.theta])
+        found = fit.starts(posterior, loop.theta, loop.n_new)
+    elif loop.theta is None:
+        found = np.column_stack([prior.starts, fit.COLD_STARTS])
+    else:
+        found = np.array([loop.theta])
+    return cold.every_start(prior, found) if len(found) > 2 else found

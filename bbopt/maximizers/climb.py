@@ -11,7 +11,7 @@ from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.types import BoolArray, FloatArray
 
-GRADIENT_TOLERANCE, VALUE_TOLERANCE = 1e-3, 1e-8
+GRADIENT_TOLERANCE, VALUE_TOLERANCE = 3e-4, 1e-8
 """When a climb ends. Looser climbs with a final polish were measured: no faster."""
 ROUNDS, STEPS = 16, 24
 """How often, and how many, random steps are tried from each start."""

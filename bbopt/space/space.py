@@ -416,11 +416,12 @@ class Space:
         return cls.from_dict(data, callables)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self._identity() == other._identity()
+        return isinstance(other, Space) and self._identity == other._identity
 
     def __hash__(self) -> int:
-        return hash(self._identity())
+        return hash(self._identity)
 
+    @cached_property
     def _identity(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)
 

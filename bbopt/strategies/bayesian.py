@@ -9,13 +9,13 @@ Jones, Schonlau & Welch (1998) in today's form: Matérn-5/2 process with dimensi
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition, Sum
 from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, WithRisk, normal_samples
-from bbopt.acquisitions.improvement import exploration
+from bbopt.acquisitions.improvement import LogExpectedImprovement
 from bbopt.data.history import Dataset, History, Rows
 from bbopt.data.trial import Status
 from bbopt.errors import FitError, SpaceError, SpaceExhausted
@@ -26,6 +26,7 @@ from bbopt.sobol import sobol
 from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies import criteria
+from bbopt.strategies.checking import check_fit, check_problem
 from bbopt.strategies.criteria import Criterion, Situation
 from bbopt.strategies.designs import Sobol
 from bbopt.strategies.modelling import (
@@ -62,7 +63,9 @@ class BayesianOptimization:
         the incumbent. "auto": the latter where noise is declared, told (``sd=``) or learnt to be large.
         "ei", "logpi", "ucb"; "noisy-ei": the expected gain in the best posterior mean, exactly;
         "thompson": a sample path. Or a function of a model and a
-        :class:`~bbopt.strategies.criteria.Situation` that returns an acquisition.
+        :class:`~bbopt.strategies.criteria.Situation` that returns an acquisition. Where runs fail, a log
+        probability is added to it: right for a logarithm. "ei" becomes "logei" then, for their product has
+        the same maxima; to "ucb", "thompson" and others the log probability is a penalty in model units.
     n_initial : int or None
         Trials before the model takes over, laid out on a scrambled Sobol sequence; trials added count.
         None takes one more than a point has active columns on average, at least 5.
@@ -76,7 +79,8 @@ class BayesianOptimization:
     Raises
     ------
     SpaceError
-        For an argument that is none of these.
+        For an argument that is none of these; by ``init``, before the first trial, for parts that do not
+        suit the problem or each other.
     """
 
     acquisition: "str | Criterion" = "auto"
@@ -91,11 +95,7 @@ class BayesianOptimization:
                 "BayesianOptimization: n_initial must be an integer of at least 1 or None, "
                 f"got {self.n_initial!r}"
             )
-        if not callable(getattr(self.surrogate, "fit", None)) or isinstance(self.surrogate, type):
-            raise SpaceError(
-                "BayesianOptimization: surrogate must be an object with a method fit, such as "
-                f"GaussianProcess(), got {self.surrogate!r}"
-            )
+        check_fit(self.surrogate)
         if self.batch not in ("greedy", "joint"):
             raise SpaceError(f"BayesianOptimization: batch must be 'greedy' or 'joint', got {self.batch!r}")
         if self.batch == "joint" and self.acquisition not in ("auto", "logei", "lognei"):
@@ -114,8 +114,14 @@ class BayesianOptimization:
         return 1
 
     def init(self, spec: Spec, rng: Key) -> None:
-        """Keep no state: results reach the model through the history."""
-        return None
+        """Keep no state: results reach the model through the history.
+
+        Raises
+        ------
+        SpaceError, UnsupportedError
+            For parts that cannot work on this problem, or not together.
+        """
+        check_problem(self.surrogate, self.acquisition, spec)
 
     def tell(self, state: None, trials: Rows, rng: Key) -> None:
         """Keep no state."""
@@ -152,8 +158,8 @@ class BayesianOptimization:
     ) -> Proposals:
         space = history.spec.space
         fitted, notes = fit_data(self.surrogate, data, history, rng)
-        failures = fit_failures(data, history)
-        acquisition = self._acquisition(fitted, data, history.spec.objectives[0].noise)
+        failures, shared = fit_failures(data, history)
+        acquisition = self._acquisition(fitted, data, history.spec.objectives[0].noise, failures)
         unreachable = outside(fitted, space)
         starts = good_points(fitted, unreachable, data, history)
         seen = np.vstack([history.X, chosen])
@@ -164,14 +170,16 @@ class BayesianOptimization:
         tags: list[Tag] = []
         for k in range(request.n):
             best = incumbent(model, unreachable, space, request.fixed)
-            promise = _with(failures, criteria.make(acquisition, model, Situation(best, rng.child(k))))
+            promise = criteria.make(acquisition, model, Situation(best, rng.child(k), space))
+            goal = promise if failures is None else Sum((promise, failures))
             taken = np.vstack([seen, X])
             try:
-                x = maximize(promise, space, 1, starts, request.fixed, rng.child(k), exclude=taken)
+                x = maximize(goal, space, 1, starts, request.fixed, rng.child(k), exclude=taken)
             except SpaceExhausted:
                 # Every point was asked: repeat the most promising one, and let the gate judge.
-                x = maximize(promise, space, 1, starts, request.fixed, rng.child(k))
-            tags.append(_tag(criteria.title(acquisition), promise, fitted, model, best, failures, x))
+                x = maximize(goal, space, 1, starts, request.fixed, rng.child(k))
+            tag = _tag(criteria.title(acquisition), promise, fitted, failures, x)
+            tags.append({**tag, "acquisition": float(goal.value(x)[0])})
             X = np.vstack([X, x])
             if k + 1 < request.n:
                 # A model of draws (LogNEI) takes one more point like any other: at its means.
@@ -182,19 +190,26 @@ class BayesianOptimization:
                 first, best, normal_samples(_JOINT_SAMPLES, request.n, rng.child("joint"))
             )
             joint = together if failures is None else WithRisk(together, failures)
-            X = maximize_joint(joint, space, request.n, X[None], request.fixed, rng, exclude=seen)
-            tags = [_tag("joint LogEI", None, fitted, first, best, failures, x[None]) for x in X]
-        penalties = int(np.count_nonzero(history.status == Status.COMPLETE)) - len(data.X)
-        for tag in tags:
-            tag["model"] = notes
-            if penalties:
-                tag["set_aside"] = penalties
-            if failures is not None:
-                tag["failure_theta"] = list(failures.theta)
-        return Proposals(X, tags)
+            try:
+                X = maximize_joint(joint, space, request.n, X[None], request.fixed, rng, exclude=seen)
+            except (SpaceExhausted, FitError) as error:
+                # Those chosen one by one may be replicates, which the gate judges.
+                shared["one_by_one"] = str(error)
+            else:
+                alone = LogExpectedImprovement(first, best)
+                tags = [_tag("joint LogEI", alone, fitted, failures, x[None]) for x in X]
+        elif self.batch == "joint" and request.n > 1:
+            shared["one_by_one"] = f"{request.n} are too many to be moved together, at most {_MOST_JOINT} are"
+        if penalties := int(np.count_nonzero(history.status == Status.COMPLETE)) - len(data.X):
+            shared["set_aside"] = penalties
+        return Proposals(X, [{**tag, "model": notes, **shared} for tag in tags])
 
-    def _acquisition(self, model: Surrogate, data: Dataset, noise: float | None) -> "str | Criterion":
+    def _acquisition(
+        self, model: Surrogate, data: Dataset, noise: float | None, failures: LogFeasibility | None
+    ) -> "str | Criterion":
         """Return the acquisition, "auto" made definite."""
+        if self.acquisition == "ei" and failures is not None:
+            return "logei"  # the logarithm of EI is what a log probability can be added to
         if self.acquisition != "auto":
             return self.acquisition
         is_told = bool(np.any(data.Yvar[:, 0] > 0))
@@ -202,30 +217,13 @@ class BayesianOptimization:
         return "lognei" if is_noisy and criteria.has_draws(model) else "logei"
 
 
-def _with(failures: LogFeasibility | None, promise: Acquisition) -> Acquisition:
-    """Return what a point promises, less what it risks."""
-    return promise if failures is None else Sum((promise, failures))
-
-
 def _tag(
-    title: str,
-    promise: Acquisition | None,
-    fitted: Surrogate,
-    model: Surrogate,
-    best: FloatArray,
-    failures: LogFeasibility | None,
-    x: FloatArray,
+    title: str, promise: Acquisition, fitted: Surrogate, failures: LogFeasibility | None, x: FloatArray
 ) -> Tag:
     """Return what explanations need to know of a point x (1, d), as plain data."""
     mean, sd = fitted.predict(x)
-    means, variances = model.posterior(x)
-    share = float(np.mean(exploration(means, np.sqrt(variances), best)))
-    tag: dict[str, Any] = {"by": title, "mean": float(mean[0]), "sd": float(sd[0]), "exploration": share}
-    if promise is not None:
-        tag["acquisition"] = float(promise.value(x)[0])
-    if failures is not None:
-        tag["chance"] = float(failures.probability(x)[0])
-    return tag
+    tag: Tag = {"by": title, "mean": float(mean[0]), "sd": float(sd[0]), **criteria.doubt(promise, x)}
+    return tag if failures is None else {**tag, "chance": float(failures.probability(x)[0])}
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition
 from bbopt.acquisitions.confidence import LowerConfidenceBound
@@ -9,16 +12,18 @@ from bbopt.acquisitions.improvement import (
     ExpectedImprovement,
     LogExpectedImprovement,
     LogProbabilityOfImprovement,
+    exploration,
 )
 from bbopt.acquisitions.noisy import LogExpectedImprovementUnderNoise
 from bbopt.acquisitions.thompson import Thompson
 from bbopt.errors import SpaceError, UnsupportedError
 from bbopt.rng import Key
+from bbopt.space import Space
 from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.paths import Paths
 from bbopt.surrogates.surrogate import Surrogate
-from bbopt.types import FloatArray
+from bbopt.types import FloatArray, Tag
 
 XI = 0.05
 """What LogPI asks a point to be better by, in standard deviations of what was told; with 0 it clings to the
@@ -37,10 +42,13 @@ class Situation:
         The lowest means that can be asked for, one a column of the model.
     key : Key
         For what is drawn at random; another one for every member of a batch.
+    space : Space or None
+        Where the points lie; strategies always say it.
     """
 
     best: FloatArray
     key: Key
+    space: Space | None = None
 
 
 Criterion = Callable[[Surrogate, Situation], Acquisition]
@@ -72,7 +80,19 @@ CRITERIA: Mapping[str, tuple[str, Criterion]] = {
 
 
 def check(acquisition: object) -> None:
-    """Raise SpaceError for what is neither "auto", a name nor a callable."""
+    """Raise SpaceError for what is neither "auto", a name nor a callable, and for acquisitions themselves."""
+    made = acquisition if isinstance(acquisition, type) else type(acquisition)
+    name = made.__name__
+    if any(base.__module__.startswith("botorch.") for base in made.__mro__):
+        raise SpaceError(
+            f"BayesianOptimization: acquisition={name} is one of BoTorch's: give BotorchCriterion({name}) of "
+            "bbopt.acquisitions"
+        )
+    if acquisition is made and made.__module__.startswith("bbopt.acquisitions."):
+        raise SpaceError(
+            f"BayesianOptimization: acquisition={name} is a class: give a name such as 'logei', or a "
+            f"function that makes one, such as lambda model, situation: {name}(model, ...)"
+        )
     if callable(acquisition) or (
         isinstance(acquisition, str) and (acquisition in CRITERIA or acquisition == "auto")
     ):
@@ -95,6 +115,21 @@ def make(acquisition: "str | Criterion", model: Surrogate, situation: Situation)
     """Return the acquisition for a model that knows what is pending."""
     criterion = CRITERIA[acquisition][1] if isinstance(acquisition, str) else acquisition
     return criterion(model, situation)
+
+
+def doubt(acquisition: Acquisition, x: FloatArray) -> Tag:
+    """Return how not knowing counts in the value of a point x (1, d), where that can be said.
+
+    "exploration": the share of an expected improvement that is owed to it, in [0, 1]. "sds": how many
+    standard deviations a confidence bound lies off the mean.
+    """
+    match acquisition:
+        case ExpectedImprovement() | LogExpectedImprovement():
+            mean, variance = acquisition.surrogate.posterior(x)
+            return {"exploration": float(np.mean(exploration(mean, np.sqrt(variance), acquisition.best)))}
+        case LowerConfidenceBound():
+            return {"sds": sqrt(acquisition.beta)}
+    return {}
 
 
 def with_pending(

@@ -108,19 +108,16 @@ def without_penalties(data: Dataset) -> Dataset:
     )
 
 
-def fit_failures(data: Dataset, history: History) -> LogFeasibility | None:
-    """Learn where runs fail, from the first failure on."""
+def fit_failures(data: Dataset, history: History) -> tuple[LogFeasibility | None, Tag]:
+    """Learn where runs fail, from the first failure on; returns it and notes for the tag of this ask."""
     if not len(data.X_failed):
-        return None
+        return None, {}
+    previous = history.latest("failure_theta").get("failure_theta")
     try:
-        return LogFeasibility.fit(
-            history.spec.space,
-            data.X,
-            data.X_failed,
-            previous=history.latest("failure_theta").get("failure_theta"),
-        )
-    except FitError:
-        return None
+        failures = LogFeasibility.fit(history.spec.space, data.X, data.X_failed, previous=previous)
+    except FitError as error:
+        return None, {"failures_ignored": str(error)}
+    return failures, {"failure_theta": list(failures.theta)}
 
 
 def fit_history(history: History, surrogate: Fit) -> Surrogate:
@@ -147,7 +144,7 @@ def best_of_model(history: History, surrogate: Fit, rng: Key) -> tuple[FloatArra
     with single_threaded():
         model, _ = fit_data(surrogate, data, history, Key(0))
         promise: Acquisition = PosteriorMean(model)
-        failures = fit_failures(data, history)
+        failures, _ = fit_failures(data, history)
         if failures is not None:
             promise = Sum((promise, failures))
         starts = good_points(model, outside(model, space), data, history)

@@ -14,9 +14,9 @@ _AT_AN_END = 1e-6
 _OUTCOMES = {
     "standardize": "centred and scaled",
     "tail": "bad ones compressed by a logarithm",
-    "yeo-johnson": "made more normal by a power (Yeo-Johnson)",
-    "power-tail": "made more normal by a power, bad ones compressed by a logarithm",
-    "box-cox": "made more normal by a power (Box-Cox)",
+    "yeo-johnson": "made more normal by the Yeo-Johnson power {power:.3g}",
+    "power-tail": "made more normal by the Yeo-Johnson power {power:.3g}, bad ones compressed by a logarithm",
+    "box-cox": "made more normal by the Box-Cox power {power:.3g}",
     "log": "as their logarithms",
     "rank": "as the normal scores of their ranks",
     "winsorize": "capped where far worse than the median",
@@ -26,9 +26,9 @@ _OUTCOMES = {
 def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
     """Say in words why a trial was proposed.
 
-    For a suggestion of a model: what it expected there and how sure it was, how much of the promise came
-    from not knowing, which known constraints and ends of ranges hold it back, and, where the model could
-    not be used, why.
+    For a suggestion of a model: what it expected there and how sure it was, how not knowing counted,
+    which known constraints and ends of ranges hold it back, and what fell back to something simpler, and
+    why.
     """
     tag = _flat(trial.tag)
     where = f"Trial {trial.number}: "
@@ -48,6 +48,11 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
         parts += _edges(trial, spec.space)
     if "chance" in tag:
         parts.append(f"its chance not to fail is put at {tag['chance']:.0%}")
+    if "failures_ignored" in tag:
+        reason = tag["failures_ignored"]
+        parts.append(f"failures were not looked at, because no model of them could be fitted: {reason}")
+    if "one_by_one" in tag:
+        parts.append(f"the batch was chosen one point after the other: {tag['one_by_one']}")
     if "fallback" in tag:
         parts.append(f"a random point, because no model could be used: {tag['fallback']}")
     if "replicate_of" in tag:
@@ -75,10 +80,15 @@ def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
     """Return what the model expected, and why that was promising."""
     name, expected = spec.objectives[0].name, tag["mean"] * spec.sign[0]
     parts = [f"the model expected {name} = {expected:.6g} ± {tag['sd']:.2g} here"]
-    found = f"the largest {tag['by']} found"
+    found = f"the largest {tag['by']}{' less the risk of failing' if 'chance' in tag else ''} found"
     if "acquisition" in tag:
         found += f", {tag['acquisition']:.3g}"
-    parts.append(f"the best trade of promise and doubt ({found})")
+    what = "trade of promise and doubt"
+    if tag["by"] == "Thompson sample":
+        what = "point of one function drawn from the model"
+    parts.append(f"the best {what} ({found})")
+    if "sds" in tag:
+        parts.append(f"it is judged by the good end of the mean ± {tag['sds']:.3g} standard deviations")
     if "exploration" in tag:
         share = tag["exploration"]
         reason = (
@@ -96,7 +106,13 @@ def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
 
 def _form(tag: dict[str, Any]) -> str:
     """Return what the model was."""
-    text = f"the model was fitted to {tag['n']} results, {_OUTCOMES.get(tag['outcome'], tag['outcome'])}"
+    n, kind, power = tag.get("n", "the"), tag["outcome"], tag.get("power")
+    how = _OUTCOMES.get(kind, kind)
+    if how is not kind:  # too few distinct results have no power
+        how = _OUTCOMES["standardize"] if "{" in how and power is None else how.format(power=power)
+    text = f"the model was fitted to {n} results, {how}"
+    if "instead_of" in tag:
+        text += f' ("{tag["instead_of"]}" was asked for, but takes none of 0 or less)'
     if tag.get("set_aside"):
         text += (
             f" ({tag['set_aside']} others are so far off that they count as failures, or lie far outside the "
@@ -106,6 +122,8 @@ def _form(tag: dict[str, Any]) -> str:
         text += ", with learnt warping of the parameters' scales"
     if tag.get("members"):
         text += f", averaged over {len(tag['members'])} samples of its hyper-parameters"
+        if tag.get("drawn_at", n) != n:
+            text += f", drawn when there were {tag['drawn_at']}"
     if tag.get("jitter"):
         text += (
             f"; its covariance was close to singular, so {tag['jitter']:.0e} of the output scale was added "

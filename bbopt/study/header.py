@@ -61,8 +61,8 @@ def recorded_strategy(header: Event, where: str) -> AnyStrategy:
     strategy = strategy_from_dict(header["strategy"])
     if strategy is None:
         raise JournalError(
-            f"{where} was made with a strategy of your own ({json.dumps(header['strategy'])}): "
-            "pass it again as strategy="
+            f"{where} was made with a strategy of your own, or one with a part that a journal cannot hold "
+            f"({json.dumps(header['strategy'])}): pass it again as strategy="
         )
     return strategy
 

@@ -130,6 +130,8 @@ class Study:
         study = cls.__new__(cls)
         spec = read_spec(header, constraints or {}, journal.where)
         made = None if strategy is None else make_strategy(strategy)
+        if made is not None:
+            _check_support(made, spec)
         study._open(journal, header, spec, None if isinstance(made, Auto) else made, None, None)
         return study
 
@@ -555,6 +557,7 @@ def _check_support(strategy: AnyStrategy, spec: Spec) -> None:
             f"{type(strategy).__name__} handles {most} objective{'s' if most > 1 else ''}, "
             f"this study has {len(spec.objectives)}"
         )
+    strategy.init(spec, Key(0))  # refuses what cannot work, before anything is stored or paid for
 
 
 def _check_n(call: str, n: Any) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,18 +29,22 @@ class Covariance:
     @cached_property
     def features(self) -> Features:
         """The map from encoded points to what the kernel sees."""
-        return Features(self.space)
+        return _features(self.space)
 
     @cached_property
     def hyperprior(self) -> Hyperprior:
         """What is believed of theta before data."""
-        prior = self.kernel.hyperprior(self.features)
+        prior = self._kernel_prior
         return Hyperprior.join([prior, warp_prior(self.features)]) if self.is_warped else prior
 
     @cached_property
     def n_kernel(self) -> int:
         """How many of theta belong to the kernel."""
-        return len(self.kernel.hyperprior(self.features))
+        return len(self._kernel_prior)
+
+    @cached_property
+    def _kernel_prior(self) -> Hyperprior:
+        return self.kernel.hyperprior(self.features)
 
     def lengths(self, theta: FloatArray) -> FloatArray:
         """Return per column a length over which the process changes, at most 1, (d,)."""
@@ -68,6 +72,7 @@ class Covariance:
         return placed, lambda dF: self.features.pull(unwarp(dF)[1], X)
 
 
+_features = lru_cache(maxsize=64)(Features)
 _NOTHING = np.empty(0)
 
 

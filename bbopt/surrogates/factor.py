@@ -1,7 +1,7 @@
 """The factorisation of covariances, with as much jitter as it takes."""
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from bbopt.errors import FitError
 from bbopt.types import FloatArray
@@ -33,3 +33,14 @@ def factorize(K: FloatArray, noise: FloatArray, scale: float) -> tuple[FloatArra
         f"the covariance of {len(K)} points is not positive definite, even with {JITTERS[-1]:g} of the "
         "output scale added to its diagonal; are there values that are not finite?"
     )
+
+
+def whiten(k: FloatArray, L_inverse: FloatArray) -> FloatArray:
+    """Return k L⁻ᵀ (b, n); k (b, n) may be overwritten. Half of a full product's time."""
+    # In LAPACK's order both are transposed: nothing is copied.
+    return np.asarray(blas.dtrmm(1.0, L_inverse.T, k.T, trans_a=1, overwrite_b=1).T)
+
+
+def unwhiten(V: FloatArray, L_inverse: FloatArray) -> FloatArray:
+    """Return V L⁻¹ (b, n)."""
+    return np.asarray(blas.dtrmm(1.0, L_inverse.T, V.T).T)

@@ -1,9 +1,11 @@
 """Maximum a posteriori hyper-parameters of a Gaussian process: where the search starts, and when it ends.
 
-The density that is maximised, with its gradient, is in ``likelihood.py``.
+The density that is maximised, with its gradient, is in ``likelihood.py``; the search for the highest of its
+modes, where no earlier fit says which one that is, in ``cold.py``.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from bbopt.errors import FitError
 from bbopt.lbfgs import minimize_batch
 from bbopt.rng import Key
 from bbopt.space import Space
+from bbopt.surrogates import cold
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
@@ -20,17 +23,16 @@ from bbopt.surrogates.merging import merge
 from bbopt.surrogates.outcomes import Outcome, learn
 from bbopt.types import FloatArray
 
-MOST_COLD, MOST_WARM = 100, 6
-"""The most evaluations of a start. A warm one begins next to the maximum, and the next ask goes on."""
+MOST_WARM = 8
+"""The most evaluations from the last fit on: it is next to the maximum, and the next ask goes on."""
 LARGE, SUBSET = 600, 300
 """With more observations than LARGE, cold starts are tried on SUBSET of them, and the best one goes on with
 all: which mode is the highest shows on a part, and an evaluation costs (n / SUBSET)³ as much on all."""
 SLOW = 1000
 """With more observations than this a fit gets fewer evaluations, so that an ask takes n², not n³."""
-WARM_STEP = 1 / 16
-"""Length of the first step from a warm start, in logarithms: one of length 1 overshoots by far (the noise
-most of all), and finding back took two evaluations or three of eight."""
-VALUE_TOLERANCE = 3e-6
+LITTLE = 0.02
+"""Nats. Going on from the last fit ends after a step that gains less; and at once, where the gradient g on
+the data of now says that each logarithm has less to gain, ½ g² / n with a curvature of n."""
 FRESH_START_EVERY = 10
 """A warm-started fit also tries a cold start when the number of observations passes a multiple of this, or
 of a tenth of that number where it is larger."""
@@ -41,16 +43,12 @@ rough, noisy)."""
 UNEVEN_STARTS = ((0.5, 0.0, -8.0), (0.5, 1.0, -11.5), (0.0, 0.0, -5.0))
 """More of them, in which columns differ in length: how far from smooth to rough, log scale, log noise."""
 UNEVEN = 1.2
-"""By how much log lengths differ there, both ways. On 100 data sets of five functions in 2 to 20 dimensions
-the best of eight random starts was more than 0.05 nats better on 7 without the uneven starts, 3 with them."""
+"""By how much log lengths differ there, both ways."""
 
 GRADIENT_TOLERANCE = 1e-3
-"""A search ends when no derivative of the log posterior exceeds this per observation, within [0.1, 0.5]:
-under 0.03 nats from the optimum (its curvature grows with the data too), at half the evaluations that a
-tolerance of 0.03 takes."""
-
-TIGHT = 0.03
-"""The same for cold fits, which are rare, and by which modes are compared."""
+"""A fresh start ends when no derivative of the log posterior exceeds this per observation, within
+[0.1, 0.5]: under 0.03 nats from the optimum (its curvature grows with the data too), at half the evaluations
+that a tolerance of 0.03 takes."""
 
 _PRIOR = Prior()
 
@@ -135,17 +133,18 @@ def log_posterior(
 
 
 def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1) -> FloatArray:
-    """Return the points theta (k, p) from which to search.
+    """Return the points theta (k, p) from which to search; see :func:`maximize`.
 
     Cold: long length-scales with little noise, short ones with little, long ones with much; and others in
     which columns differ. Warm: where the previous fit, on n_new observations less, ended; and one of the
     cold ones too when a fresh start is due. Of many observations the best of these on a part of them alone.
     """
-    cold = _cold_starts(posterior.covariance.hyperprior)
-    if previous is None or len(previous) != cold.shape[1] or not np.isfinite(previous).all():
-        found = cold
+    prior = posterior.covariance.hyperprior
+    if previous is None or len(previous) != len(prior) + 2 or not np.isfinite(previous).all():
+        found = _cold_starts(prior)
     elif is_due(posterior.n, n_new):
-        found = np.array([previous, cold[posterior.n // _period(posterior.n) % len(cold)]])
+        fresh = _cold_starts(prior)
+        found = np.array([previous, fresh[posterior.n // _period(posterior.n) % len(fresh)]])
     else:
         found = np.array([previous])
     if posterior.n <= LARGE or len(found) == 1:
@@ -173,6 +172,41 @@ def _period(n: int) -> int:
     return max(FRESH_START_EVERY, n // FRESH_START_EVERY)
 
 
+class Limits(NamedTuple):
+    """When a search for hyper-parameters ends.
+
+    Attributes
+    ----------
+    unit : float
+        What the logarithms are divided by: the first step has the length of the gradient.
+    gradient_tolerance : float
+        In these units.
+    value_tolerance : float
+        Nats.
+    most : int
+        Evaluations of a start.
+    """
+
+    unit: float
+    gradient_tolerance: float
+    value_tolerance: float
+    most: int
+
+
+def limits(n: int, n_starts: int, n_new: int = 1) -> Limits:
+    """Return when a search on n observations ends; see :func:`maximize`."""
+    is_warm = n_starts == 1
+    most = min(MOST_WARM + 2 * (n_new - 1), cold.MOST) if is_warm else cold.MOST
+    if n > LARGE:
+        most = max(2, round(min(most, MOST_WARM) * min(1.0, SLOW / n)))
+    if (
+        is_warm
+    ):  # the first step is Newton's at a curvature of n; a power of two leaves a kept start as it was
+        return Limits(2.0 ** -round(0.5 * np.log2(n)), (2 * LITTLE) ** 0.5, LITTLE, most)
+    fresh = min(max(GRADIENT_TOLERANCE * n, 0.1), 0.5)
+    return Limits(1.0, fresh if n_starts == 2 else cold.TOLERANCE, LITTLE / 10, most)
+
+
 @dataclass(frozen=True, slots=True)
 class Maximum:
     """Where a search for hyper-parameters ended.
@@ -182,57 +216,49 @@ class Maximum:
     hyperparameters : Hyperparameters
     value : float
         Their log posterior density.
-    gain : float
-        By how much that exceeds the density at the first start.
-    has_converged : bool
-        Whether no search was cut short.
     """
 
     hyperparameters: Hyperparameters
     value: float
-    gain: float
-    has_converged: bool
 
 
 def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Maximum:
-    """Return the best of the local maxima of the log posterior reached from the starts (k, p).
+    """Return the highest local maximum of the log posterior that is found from the starts (k, p).
 
-    A warm start alone gets the more evaluations, the more observations are new.
+    One start is where the last fit ended, n_new observations ago: the search goes on from there, if what is
+    to be gained is worth an evaluation. Two: the higher of that and a fresh start. More: there was no fit;
+    random starts follow until few modes are left to be seen, see ``cold.py``.
 
     Raises
     ------
     FitError
         When no start has a finite density.
     """
+    if len(starts) > 2:
+        theta, value = cold.search(posterior, starts)
+        return Maximum(Hyperparameters.from_list(theta), value)
     lower, upper = posterior.bounds
-    first: list[float] = []
-    rounds = 0
+    unit, gradient_tolerance, value_tolerance, most = limits(posterior.n, len(starts), n_new)
+    first: float | None = None
 
     def loss(Z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        nonlocal rounds
-        rounds += 1
-        pairs = [posterior(z * unit) for z in Z]
-        first.append(pairs[0][0])
-        return -np.array([p[0] for p in pairs]), -unit * np.array([p[1] for p in pairs])
+        nonlocal first
+        values, gradients = zip(*(posterior(z * unit) for z in Z), strict=True)
+        if first is None:  # values are relative to it, so that tolerances are nats
+            first = values[0] if np.isfinite(values[0]) else 0.0
+        return first - np.array(values), -unit * np.array(gradients)
 
-    is_warm = len(starts) == 1
-    tolerance = min(max(GRADIENT_TOLERANCE * posterior.n, 0.1), 0.5) if len(starts) < 3 else TIGHT
-    most = min(MOST_WARM + 2 * (n_new - 1), MOST_COLD) if is_warm else MOST_COLD
-    if posterior.n > LARGE:
-        most = max(2, round(min(most, 2 * MOST_WARM) * min(1.0, SLOW / posterior.n)))
-    unit = WARM_STEP if is_warm else 1.0  # L-BFGS begins with a step of length 1
-    z, value = minimize_batch(
+    z, lowest = minimize_batch(
         loss,
         starts / unit,
         lower / unit,
         upper / unit,
-        gradient_tolerance=tolerance * unit,
-        value_tolerance=VALUE_TOLERANCE,
+        gradient_tolerance=gradient_tolerance,
+        value_tolerance=value_tolerance,
         max_rounds=most,
-        lowest_only=len(starts) == 2,  # cold ones all go on: what is behind at first may win
+        lowest_only=len(starts) > 1,
     )
-    best = int(np.argmin(value))
-    if not np.isfinite(value[best]):
+    best = int(np.argmin(lowest))
+    if first is None or not np.isfinite(lowest[best]):
         raise FitError(f"no hyper-parameters give a finite likelihood on {posterior.n} points")
-    hyperparameters = Hyperparameters.from_list(z[best] * unit)
-    return Maximum(hyperparameters, -float(value[best]), -float(value[best]) - first[0], rounds < most)
+    return Maximum(Hyperparameters.from_list(z[best] * unit), first - float(lowest[best]))

@@ -15,13 +15,16 @@ from typing import Any
 import numpy as np
 
 from bbopt.surrogates.covariance import Covariance
-from bbopt.surrogates.factor import factorize
+from bbopt.surrogates.factor import factorize, unwhiten, whiten
+from bbopt.surrogates.kernels.kernel import Pool
 from bbopt.surrogates.outcomes import Outcome
 from bbopt.surrogates.surrogate import Pullback
 from bbopt.types import FloatArray
 
 TINY_VARIANCE = 1e-12
 """Posterior variances are at least this, relative to the output scale."""
+DRAW_NUGGET = 1e-6
+"""Variance, relative to the output scale, with which draws are interpolated."""
 _NUGGET = 1e-8
 """The least noise variance of what is conditioned on, relative to the output scale."""
 
@@ -91,10 +94,12 @@ class GP:
         y: FloatArray,
         noise: FloatArray,
         outcome: Outcome | None = None,
+        pool: Pool | None = None,
     ) -> "GP":
         """Condition on distinct points X (n, d), values y (n,) in model units and noise variances (n,).
 
-        The mean is profiled out: its generalised least-squares estimate.
+        The mean is profiled out: its generalised least-squares estimate. ``pool``: matrices (n, n) to work
+        in, since at thousands of points fresh memory costs as much as the arithmetic.
 
         Raises
         ------
@@ -102,7 +107,11 @@ class GP:
             When no jitter makes the covariance positive definite.
         """
         placed, _ = covariance.place_points(hyperparameters.theta, X)
-        L_inverse, noise = factorize(gram(placed, hyperparameters.scale), noise, hyperparameters.scale)
+        s = hyperparameters.scale
+        R, _ = placed.gram((pool or Pool(len(X))).rewind())  # its lower triangle; the other one may be junk
+        L_inverse, noise = factorize(R, noise / s, 1.0)
+        L_inverse *= s**-0.5
+        noise = noise * s
         ones = L_inverse.sum(axis=1)  # L⁻¹ 1
         white = L_inverse @ y
         mean = float(ones @ white / (ones @ ones))
@@ -144,9 +153,10 @@ class GP:
         at, _ = self._place(X)
         k, _ = at.cross(self.placed)
         k *= s
-        V = k @ self.L_inverse.T
+        mean = self.mean + k @ self.residual
+        V = whiten(k, self.L_inverse)
         variance = s * at.diagonal()[0] - np.einsum("bn,bn->b", V, V)
-        return self.mean + k @ self.residual, np.maximum(variance, TINY_VARIANCE * s)[:, None]
+        return mean, np.maximum(variance, TINY_VARIANCE * s)[:, None]
 
     def posterior_vjp(self, X: FloatArray) -> tuple[FloatArray, FloatArray, Pullback]:
         """Return means (b, s), variances (b, 1) and their pullback to points; see the protocol."""
@@ -155,19 +165,20 @@ class GP:
         k, pull_cross = at.cross(self.placed)
         prior, pull_prior = at.diagonal()
         k *= s
-        V = k @ self.L_inverse.T
+        mean = self.mean + k @ self.residual
+        V = whiten(k, self.L_inverse)
         variance = (s * prior - np.einsum("bn,bn->b", V, V))[:, None]
         floor = TINY_VARIANCE * s
 
         def pull(d_mean: FloatArray, d_variance: FloatArray) -> FloatArray:
             d_variance = np.where(variance > floor, d_variance, 0.0)
             weights = d_mean @ self.residual.T
-            V_back = V @ self.L_inverse
+            V_back = unwhiten(V, self.L_inverse)
             V_back *= 2.0 * d_variance
             weights -= V_back
             return np.asarray(to_X(s * (pull_cross(weights) + pull_prior(d_variance[:, 0]))))
 
-        return self.mean + k @ self.residual, np.maximum(variance, floor), pull
+        return mean, np.maximum(variance, floor), pull
 
     def joint(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return means (t, q, s) and covariances (t, 1, q, q) of the noise-free outcome at X (t, q, d)."""
@@ -182,11 +193,11 @@ class GP:
         at, to_X = self._place(X.reshape(t * q, d))
         k, pull_cross = at.cross(self.placed)
         k *= s
-        V = (k @ self.L_inverse.T).reshape(t, q, n)
+        mean = (self.mean + k @ self.residual).reshape(t, q, -1)
+        V = whiten(k, self.L_inverse).reshape(t, q, n)
         sets = [self._place(x)[0] for x in X]
         within = [one.cross(one) for one in sets]
         covariance = s * np.stack([kk for kk, _ in within]) - V @ V.transpose(0, 2, 1)
-        mean = (self.mean + k @ self.residual).reshape(t, q, -1)
 
         def pull(d_mean: FloatArray, d_covariance: FloatArray) -> FloatArray:
             G = d_covariance.sum(axis=1)
@@ -259,7 +270,7 @@ class GP:
             X = np.concatenate([X, X_pending])
             placed = placed.join(self._place(X_pending)[0])
         K = gram(placed, scale)
-        L_inverse, nugget = factorize(K, np.full(len(X), 1e-6 * scale), scale)
+        L_inverse, nugget = factorize(K, np.full(len(X), DRAW_NUGGET * scale), scale)
         z = generator.standard_normal((len(X), s))
         noise = np.sqrt(self.noise)[:, None] * generator.standard_normal((n, s))
         weights = L_inverse.T @ z

@@ -84,7 +84,7 @@ class LogPosterior:
         """Return the process with these hyper-parameters, on this data."""
         noise = self.observation_noise(hyperparameters.noise)
         X, y = self.observed.X, self.observed.y
-        return GP.build(self.covariance, hyperparameters, X, y, noise, outcome)
+        return GP.build(self.covariance, hyperparameters, X, y, noise, outcome, self._pool)
 
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray]:

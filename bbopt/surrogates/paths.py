@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from bbopt.errors import UnsupportedError
 from bbopt.rng import Key
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.kernels.kernel import RandomFeatures
@@ -55,8 +56,13 @@ class Paths:
         Raises
         ------
         UnsupportedError
-            When the kernel has no random features.
+            When the kernel has no random features; for anything but one process, such as an ensemble.
         """
+        if not isinstance(gp, GP):
+            raise UnsupportedError(
+                f"Paths.draw: draws from one Gaussian process, got {type(gp).__name__}; of an ensemble give "
+                "one of its members, for each path another where hyper-parameters are to be drawn, too"
+            )
         features = gp.placed.random_features(count, rng.child("features").generator())
         n = len(gp.X)
         normal = np.empty((count + n, s))

@@ -14,17 +14,9 @@ from bbopt.surrogates.fit import Maximum, check, is_due, log_posterior, maximize
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
 from bbopt.surrogates.likelihood import LogPosterior
-from bbopt.surrogates.outcomes import KINDS, Outcome, choose, learn
+from bbopt.surrogates.outcomes import KINDS, Outcome, choose, learn, possible
 from bbopt.types import FloatArray, Tag, is_whole
 
-FEW = 50
-"""With fewer observations every fit goes on from the last one: it costs less than it may gain."""
-NEGLIGIBLE = 0.5
-"""Nats that hyper-parameters may lag behind, by what the last fit gained per new observation."""
-SMALL = 0.05
-"""Nats per new observation: a fit that gained less was near its maximum, even if it was cut short."""
-MOST_SKIPPED = 0.05
-"""The share of new observations at which the hyper-parameters are fitted again in any case."""
 WARPING_PAYS = 3.0
 """Nats of log posterior that a warping must gain, and one a column where that is more: two more parameters
 a column always fit a little better, and everything takes half as long again."""
@@ -73,7 +65,7 @@ class GaussianProcess:
         if self.outcome not in (*KINDS, "auto"):
             known = ", ".join((*KINDS, "auto"))
             raise SpaceError(f"GaussianProcess: outcome must be one of {known}, got {self.outcome!r}")
-        if self.warping not in (True, False, "auto"):
+        if not (isinstance(self.warping, bool) or self.warping == "auto"):
             raise SpaceError(f"GaussianProcess: warping must be True, False or 'auto', got {self.warping!r}")
         if not (is_whole(self.ensemble) and self.ensemble >= 1):
             raise SpaceError(
@@ -106,8 +98,6 @@ class GaussianProcess:
         ------
         FitError
             When there is nothing to fit, or no factorisation succeeds.
-        DataError
-            For outcomes that a transform asked for by name cannot take.
         """
         check(X, y)
         task = _Task(self, space, X, y, variance, noise, _Notes.read(previous))
@@ -115,13 +105,14 @@ class GaussianProcess:
         posterior, found = task.fitted(z, outcome)
         notes: Tag = {
             "theta": found.hyperparameters.to_list(),
-            "n": task.notes.n if task.is_kept else len(y),
-            "gain": task.gain(found),
+            "n": len(y),
             "outcome": outcome.name,
             "warped": posterior.covariance.is_warped,
         }
         if (power := getattr(outcome.shape, "power", None)) is not None:
             notes["power"] = power
+        if self.outcome not in ("auto", outcome.name):
+            notes["instead_of"] = self.outcome
         if self.ensemble == 1:
             gp = posterior.process(found.hyperparameters, outcome)
             wanted = posterior.observation_noise(found.hyperparameters.noise)
@@ -139,7 +130,6 @@ class _Notes:
 
     theta: list[float] | None = None
     n: int = 0
-    gain: float | None = None
     outcome: str | None = None
     is_warped: bool = False
     members: tuple[list[float], ...] = ()
@@ -149,12 +139,28 @@ class _Notes:
     @classmethod
     def read(cls, tag: Tag | None) -> "_Notes":
         """Read notes from a journal: whatever is malformed counts as absent."""
-        if not tag or not isinstance(tag.get("theta"), list) or not is_whole(tag.get("n")):
+        theta = _numbers((tag or {}).get("theta"))
+        if not tag or theta is None or not is_whole(tag.get("n")):
             return cls()
-        theta = [float(value) for value in tag["theta"]]
-        form = tag.get("gain"), tag.get("outcome"), bool(tag.get("warped"))
-        members = tuple(tag.get("members", ()))
-        return cls(theta, int(tag["n"]), *form, members, tag.get("drawn_at", 0), tag.get("power"))
+        kind, power, drawn_at = tag.get("outcome"), tag.get("power"), tag.get("drawn_at")
+        members = tag.get("members")
+        read = [_numbers(one) for one in members] if isinstance(members, list) else []
+        return cls(
+            theta,
+            int(tag["n"]),
+            kind if isinstance(kind, str) else None,
+            tag.get("warped") is True,
+            tuple(one for one in read if one is not None),
+            int(drawn_at) if is_whole(drawn_at) else 0,
+            power if isinstance(power, float) else None,
+        )
+
+
+def _numbers(value: object) -> list[float] | None:
+    """Return a list of finite numbers as floats; None for anything else."""
+    if not isinstance(value, list) or not all(isinstance(one, (int, float)) for one in value):
+        return None
+    return [float(one) for one in value] if np.isfinite(value).all() else None
 
 
 class _Task:
@@ -173,27 +179,16 @@ class _Task:
         self.config, self.space, self.X, self.y = config, space, X, y
         self.variance, self.noise, self.notes = variance, noise, notes
         self.n_new = max(len(y) - notes.n, 0)
-        self.is_cold = notes.theta is None
-        self.is_fresh = self.is_cold or is_due(len(y), max(self.n_new, 1))
-        self.is_kept = not self.is_fresh and self._lags_little()
-
-    def _lags_little(self) -> bool:
-        """Whether what the last fit gained says that another one would gain next to nothing."""
-        gain = self.notes.gain
-        return (
-            len(self.y) >= FEW
-            and gain is not None
-            and self.n_new <= MOST_SKIPPED * len(self.y)
-            and self.n_new * gain < NEGLIGIBLE
-        )
+        self.is_fresh = notes.theta is None or is_due(len(y), max(self.n_new, 1))
 
     def outcome(self) -> tuple[FloatArray, Outcome]:
         """Return outcomes in model units, and the map."""
-        kind = self.notes.outcome if self.config.outcome == "auto" else self.config.outcome
+        asked, last = self.config.outcome, self.notes.outcome
+        kind = last if asked == "auto" else possible(asked, self.y)
         if not self.is_fresh and kind in KINDS:  # with the power of last time, so that the fit can go on
-            return learn(self.y, str(kind), self.notes.power if kind == self.notes.outcome else None)
-        if self.config.outcome != "auto":
-            return learn(self.y, self.config.outcome)
+            return learn(self.y, str(kind), self.notes.power if kind == last else None)
+        if asked != "auto":
+            return learn(self.y, str(kind))
         rows = np.linspace(0, len(self.y) - 1, min(len(self.y), CHOSEN_ON)).astype(np.int64)
         variance = None if self.variance is None else self.variance[rows]
 
@@ -207,11 +202,8 @@ class _Task:
         return learn(self.y, chosen.name)
 
     def fitted(self, z: FloatArray, outcome: Outcome) -> tuple[LogPosterior, Maximum]:
-        """Return the log posterior and its maximum, or where the last fit left it."""
+        """Return the log posterior and its maximum."""
         posterior = self._posterior(z, outcome, self._warped)
-        if self.is_kept:
-            kept = Hyperparameters.from_list(self.notes.theta or [])
-            return posterior, Maximum(kept, np.nan, 0.0, True)
         n_new = max(self.n_new, 1)
         found = maximize(posterior, starts(posterior, self.notes.theta, n_new), n_new)
         if self.config.warping == "auto" and self.is_fresh:
@@ -231,14 +223,6 @@ class _Task:
         drawn = sample_hyperparameters(posterior, best, self.config.ensemble, rng)
         notes.update(members=[one.to_list() for one in drawn], drawn_at=n)
         return drawn
-
-    def gain(self, found: Maximum) -> float | None:
-        """Return what a fit gained per new observation; None where that says nothing of the next one."""
-        if self.is_kept:
-            return self.notes.gain
-        gain = float(found.gain) / max(self.n_new, 1)
-        is_known = not self.is_cold and (found.has_converged or gain < SMALL)
-        return gain if is_known else None
 
     @property
     def _warped(self) -> bool:

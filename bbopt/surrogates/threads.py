@@ -2,19 +2,20 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
-from threadpoolctl import ThreadpoolController
+import threadpoolctl
 
 
 @cache
-def _controller() -> ThreadpoolController:
+def _controller() -> threadpoolctl.ThreadpoolController:
     # Scanning the loaded libraries takes 2 ms, setting a limit 0.03 ms: scan once, at the first use,
     # when NumPy's and SciPy's BLAS are both loaded.
     import scipy.linalg  # noqa: F401  (loads SciPy's BLAS before the scan)
 
-    return ThreadpoolController()
+    return threadpoolctl.ThreadpoolController()
 
 
 class _Limit:
@@ -23,13 +24,12 @@ class _Limit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._limited: AbstractContextManager[object] | None = None
+        self._limited: Any = None
 
     def enter(self) -> None:
         with self._lock:
             if self._limited is None:
                 self._limited = _controller().limit(limits=1, user_api="blas")
-                self._limited.__enter__()
             self._inside += 1
 
     def leave(self) -> None:
@@ -37,7 +37,20 @@ class _Limit:
             self._inside -= 1
             if self._inside == 0 and self._limited is not None:
                 limited, self._limited = self._limited, None
-                limited.__exit__(None, None, None)
+                _let_go()
+                limited.restore_original_limits()
+                _let_go()
+
+
+def _let_go() -> None:
+    """Let any thread set the limits of OpenBLAS.
+
+    From 3.7 on threadpoolctl reserves that to the thread that did so last, as long as it lives; but the
+    ask that ends last may be another thread's than the one that began first.
+    """
+    controller: Any = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(controller, "clear_controlling_thread"):
+        controller.clear_controlling_thread(force=True)
 
 
 _LIMIT = _Limit()

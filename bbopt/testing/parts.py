@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition
+from bbopt.errors import UnsupportedError
 from bbopt.rng import Key
 from bbopt.space import Categorical, Integer, Real, Space
 from bbopt.strategies.criteria import Situation
@@ -22,13 +23,38 @@ from bbopt.surrogates.process import GaussianProcess
 from bbopt.surrogates.surrogate import Surrogate
 from bbopt.types import FloatArray
 
-_STEP = 1e-6
+STEPS = 0.02 * 0.5 ** np.arange(9)
+"""Steps of differences: each half of the one before."""
+RELATIVE, ABSOLUTE = 1e-6, 1e-7
+"""How far gradients may be from differences: as a share of themselves, and of the largest."""
+
+
+def slope(function: Any, x: FloatArray, direction: FloatArray) -> FloatArray:
+    """Return the derivative of a function along a direction, of whatever shape its values have.
+
+    Central differences with ever smaller steps, extrapolated to a step of 0; of each value the
+    extrapolation that agrees best with the one before. So neither curvature nor rounding is in the way.
+
+    Ridders 1982; Press et al. 2007, section 5.7.
+    """
+    steps = [h * direction for h in STEPS]
+    rough = np.array(
+        [(function(x + e) - function(x - e)) / (2 * h) for e, h in zip(steps, STEPS, strict=True)]
+    )
+    better = (4 * rough[1:] - rough[:-1]) / 3
+    best = (16 * better[1:] - better[:-1]) / 15
+    chosen = np.abs(np.diff(best, axis=0)).argmin(axis=0)
+    return np.asarray(np.take_along_axis(best[1:], chosen[None], axis=0)[0])
 
 
 def _differences(function: Any, X: FloatArray) -> FloatArray:
-    """Return central differences (b, d) of a function of points (b, d) whose rows do not mix."""
-    columns = [(function(X + e) - function(X - e)) / (2 * _STEP) for e in np.eye(X.shape[1]) * _STEP]
-    return np.stack(columns, axis=1)
+    """Return derivatives (b, d) of a function of points (b, d) whose rows do not mix."""
+    return np.stack([slope(function, X, e) for e in np.eye(X.shape[1])], axis=1)
+
+
+def _assert_derivatives(gradient: FloatArray, numeric: FloatArray) -> None:
+    largest = np.abs(numeric).max(initial=0.0)
+    np.testing.assert_allclose(gradient, numeric, rtol=RELATIVE, atol=ABSOLUTE * largest)
 
 
 def _wave(X: FloatArray) -> FloatArray:
@@ -82,13 +108,13 @@ class KernelContract:
         G = draw.standard_normal((8, 8))
         G = G + G.T
 
-        def total(theta: FloatArray) -> float:
+        def total(theta: FloatArray) -> FloatArray:
             k = covariance.place_points(theta, X)[0].gram(Pool(8))[0]
-            return float((G * (np.tril(k) + np.tril(k, -1).T)).sum())
+            return np.asarray((G * (np.tril(k) + np.tril(k, -1).T)).sum())
 
-        numeric = [(total(theta + e) - total(theta - e)) / (2 * _STEP) for e in np.eye(len(theta)) * _STEP]
+        numeric = np.array([slope(total, theta, e) for e in np.eye(len(theta))])
         gradient, _ = covariance.place_points(theta, X)[0].gram(Pool(8))[1](G.copy())
-        np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-5 * np.abs(numeric).max())
+        _assert_derivatives(gradient, numeric)
 
         at = covariance.space.project(draw.uniform(0.1, 0.9, (4, X.shape[1])))
         W, w = draw.standard_normal((4, 8)), draw.standard_normal(4)
@@ -99,11 +125,42 @@ class KernelContract:
             return np.asarray((W * placed.cross(data)[0]).sum(axis=1) + w * placed.diagonal()[0])
 
         placed, to_X = covariance.place_points(theta, at)
-        slope = to_X(placed.cross(data)[1](W) + placed.diagonal()[1](w))
+        gradient = to_X(placed.cross(data)[1](W) + placed.diagonal()[1](w))
         moves = ~np.asarray(covariance.space.is_categorical)
-        np.testing.assert_allclose(
-            slope[:, moves], _differences(values, at)[:, moves], rtol=1e-5, atol=1e-5 * np.abs(slope).max()
-        )
+        _assert_derivatives(gradient[:, moves], _differences(values, at)[:, moves])
+
+    def test_random_features_have_the_kernel_as_their_expectation(self) -> None:
+        """Within Monte Carlo error, and with a pullback; a kernel without any says so by UnsupportedError."""
+        covariance, theta, X = self._case(6)
+        placed, to_X = covariance.place_points(theta, X)
+        k, _ = placed.cross(placed)
+        try:
+            maps = [placed.random_features(128, Key(i).generator()) for i in range(200)]
+        except UnsupportedError:
+            return
+        products = np.array([phi @ phi.T for phi, _ in (features(placed) for features in maps)])
+        error = products.std(axis=0) / np.sqrt(len(maps))
+        off = np.abs(products.mean(axis=0) - k)
+        assert (off < 5 * error + 1e-9).all(), "E[phi phi'] is not k"
+        again = placed.random_features(128, Key(0).generator())(placed)[0]
+        np.testing.assert_array_equal(again, maps[0](placed)[0])
+
+        weights = np.random.default_rng(2).standard_normal((6, 128))
+
+        def values(points: FloatArray) -> FloatArray:
+            phi, _ = maps[0](covariance.place_points(theta, points)[0])
+            return np.asarray((weights * phi).sum(axis=1))
+
+        moves = ~np.asarray(covariance.space.is_categorical)
+        gradient = to_X(maps[0](placed)[1](weights))
+        _assert_derivatives(gradient[:, moves], _differences(values, X)[:, moves])
+
+    def test_lengths_are_given(self) -> None:
+        """One a column of the space, above 0; infinite where it does not change."""
+        covariance, theta, _ = self._case(1)
+        lengths = self.make().lengths(covariance.features, theta)
+        assert lengths.shape == (covariance.space.d,)
+        assert (lengths > 0).all()
 
     def test_a_process_can_be_fitted_with_it(self) -> None:
         """To ordinary outcomes, to constant ones, and to a single one."""
@@ -119,11 +176,16 @@ class KernelContract:
 class SurrogateContract:
     """What every fit and the surrogate that it returns keep.
 
-    Override ``tolerance`` for models that smooth what they are told.
+    Override ``tolerance`` for models that smooth what they are told, ``is_gaussian`` for those that are
+    fitted anew, or otherwise know no covariances, when they are told more.
     """
 
     tolerance = 0.1
     """How far predictions at told points may be from outcomes, in standard deviations of these."""
+    is_gaussian = True
+    """Whether ``condition`` is what the joint posterior says: that of Gaussian values."""
+    drift = 1e-6
+    """How far a mean may move, in model units, where the model is told what it expects."""
 
     def make(self) -> Fit:
         """Return what fits the surrogate under test."""
@@ -142,6 +204,11 @@ class SurrogateContract:
     def _elsewhere(self, n: int = 6) -> FloatArray:
         space = self.space()
         return space.project(np.random.default_rng(9).uniform(0.05, 0.95, (n, space.d)))
+
+    def _inside(self) -> FloatArray:
+        """Points away from the ends of ranges, where differences would leave the space."""
+        at = self._elsewhere()
+        return np.where(self.space().is_categorical, at, np.clip(at, 0.05, 0.95))
 
     def test_a_fit_is_pure_and_its_notes_are_plain(self) -> None:
         """The same arguments give the same model; notes are JSON, and the next fit takes them."""
@@ -174,7 +241,8 @@ class SurrogateContract:
         assert values.shape == (2, 6, s)
         np.testing.assert_allclose(values[0], mean, atol=1e-6)
         diagonal = np.diagonal(spreads[0], axis1=1, axis2=2).T
-        np.testing.assert_allclose(diagonal, variance, atol=1e-6)
+        np.testing.assert_allclose(diagonal, np.broadcast_to(variance, diagonal.shape), rtol=1e-5, atol=1e-7)
+        assert np.linalg.eigvalsh(spreads).min() > -1e-6 * np.abs(spreads).max()
 
     def test_predictions_come_back_in_the_outcomes_units(self) -> None:
         """Close to what was told, and in its units."""
@@ -185,35 +253,72 @@ class SurrogateContract:
         assert mean.shape == sd.shape == (len(X),)
 
     def test_gradients_are_derivatives_where_there_are_any(self) -> None:
-        """Zeros where the model is not smooth."""
+        """Of means, and of variances; zeros where the model is not smooth."""
         model, _, _ = self._fitted()
-        at = self._elsewhere()
-        mean, variance, pull = model.posterior_vjp(at)
+        self._check_pullback(model, model.posterior_vjp, model.posterior, self._inside())
+
+    def test_gradients_of_joint_posteriors_are_derivatives_where_there_are_any(self) -> None:
+        """Of means, and of covariances of sets of points; zeros where the model is not smooth."""
+        model, _, _ = self._fitted()
+        at = self._inside()
+        self._check_pullback(model, model.joint_vjp, model.joint, at.reshape(2, -1, at.shape[1]))
+
+    def _check_pullback(self, model: Any, vjp: Any, moments: Any, at: FloatArray) -> None:
+        """Compare with differences at points (b, d), or sets of points (t, q, d), which do not mix."""
+        *found, pull = vjp(at)
         draw = np.random.default_rng(2)
-        a, b = draw.standard_normal(mean.shape), draw.standard_normal(variance.shape)
-        gradient = pull(a, b)
-        if not model.is_smooth:
-            np.testing.assert_array_equal(gradient, np.zeros_like(at))
-            return
+        zeros = [np.zeros_like(part) for part in found]
+        for k, (part, expected) in enumerate(zip(found, moments(at), strict=True)):
+            np.testing.assert_allclose(part, expected, rtol=1e-7, atol=1e-9)
+            weight = draw.standard_normal(part.shape)
+            if part.ndim == 4:  # covariances are symmetric
+                weight = weight + weight.swapaxes(-1, -2)
+            gradient = pull(*[weight if j == k else zero for j, zero in enumerate(zeros)])
+            assert gradient.shape == at.shape
+            if not model.is_smooth:
+                np.testing.assert_array_equal(gradient, np.zeros_like(at))
+                continue
 
-        def value(points: FloatArray) -> FloatArray:
-            m, v = model.posterior(points)
-            return np.asarray((a * m).sum(axis=1) + (b * v).sum(axis=1))
+            def value(points: FloatArray, k: int = k, weight: FloatArray = weight) -> FloatArray:
+                return np.asarray((weight * moments(points)[k]).reshape(len(points), -1).sum(axis=1))
 
-        numeric = _differences(value, at)
-        np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-5 * np.abs(numeric).max())
+            places = np.eye(at[0].size).reshape(-1, *at[0].shape)
+            numeric = np.stack([slope(value, at, e) for e in places], axis=1).reshape(at.shape)
+            _assert_derivatives(gradient, numeric)
 
     def test_what_is_pending_takes_the_uncertainty_and_leaves_the_mean(self) -> None:
-        """And the model that was asked stays as it was."""
+        """Also where it is not: less is unsure anywhere. The model that was asked stays as it was."""
         model, _, _ = self._fitted()
-        at = self._elsewhere(2)
+        at, pending = self._elsewhere(), self._elsewhere(2)
         before = model.posterior(at)
-        seen = model.fantasize(at)
-        assert (seen.posterior(at)[1] <= before[1] + 1e-9).all()
-        assert np.abs(seen.posterior(at)[0] - before[0]).max() < 0.5
-        after = model.posterior(at)
-        np.testing.assert_array_equal(before[0], after[0])
-        np.testing.assert_array_equal(before[1], after[1])
+        seen = model.fantasize(pending)
+        mean, variance = seen.posterior(at)
+        assert (variance[:2] < 0.5 * before[1][:2] + 1e-9).all(), "what is pending is as unsure as before"
+        if self.is_gaussian:
+            assert (variance <= before[1] * (1 + 1e-6) + 1e-9).all()
+        assert np.abs(mean - before[0]).max() <= self.drift
+        assert len(seen.X) == len(model.X) + 2
+        for part, expected in zip(model.posterior(at), before, strict=True):
+            np.testing.assert_array_equal(part, expected)
+
+    def test_what_is_told_is_believed(self) -> None:
+        """Means move to it, by what the joint posterior says where values are Gaussian."""
+        model, _, _ = self._fitted(8)  # few results, so that there is something left to be told
+        points = self._elsewhere(8)
+        mean, covariance = (moment[0] for moment in model.joint(points[None]))
+        sd = np.sqrt(np.einsum("sqq->qs", covariance))
+        Y = mean[:2] + sd[:2] * np.array([[1.0], [-0.5]])
+        seen = model.condition(points[:2], Y)
+        assert len(seen.X) == len(model.X) + 2
+        after, variance = seen.posterior(points)
+        if not self.is_gaussian:
+            assert (np.abs(after[:2] - Y) < np.abs(mean[:2] - Y)).all()
+            return
+        gain = np.linalg.solve(covariance[:, :2, :2], covariance[:, :2]).transpose(0, 2, 1)
+        moved = np.einsum("spq,qs->ps", gain, Y - mean[:2])
+        left = np.einsum("sqq->qs", covariance - gain @ covariance[:, :2])
+        assert (np.abs(after - mean - moved) < 0.01 * sd).all(), "means are not those of Gaussian values"
+        assert (np.abs(variance - left) < 0.01 * sd**2).all(), "variances are not those of Gaussian values"
 
     def test_odd_data_are_no_obstacle(self) -> None:
         """One result, equal results, repeated points, huge and tiny values."""
@@ -277,8 +382,7 @@ class AcquisitionContract:
         assert gradient.shape == at.shape
         assert not gradient[:, 2:].any()
         if acquisition.is_smooth:
-            numeric = _differences(acquisition.value, at)[:, :2]
-            np.testing.assert_allclose(gradient[:, :2], numeric, rtol=1e-4, atol=1e-5 * np.abs(numeric).max())
+            _assert_derivatives(gradient[:, :2], _differences(acquisition.value, at)[:, :2])
 
     def test_lengths_are_given(self) -> None:
         """One a column, in (0, 1]."""

@@ -13,8 +13,11 @@ from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
 from bbopt.space import Categorical, Real, Space
 from bbopt.strategies.criteria import Situation
+from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.fit import fit
+from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels.features import Features
+from bbopt.surrogates.process import GaussianProcess
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("botorch")
@@ -122,6 +125,31 @@ def test_on_our_process_their_log_ei_is_ours(space):
             np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_ensemble_is_averaged_over(name):
+    gp = gp_of(MIXED)
+    draws = [np.array(gp.theta) + d for d in (0.0, 0.2, -0.3)]
+    members = [GP.build(gp.covariance, Hyperparameters.from_list(one), gp.X, gp.y, gp.noise) for one in draws]
+    model = Ensemble(tuple(members))
+    best = np.full(3, model.incumbent.mean())
+    acquisition = BotorchCriterion(MAKERS[name])(model, Situation(best, Key(0)))
+    at = MIXED.sample(6, Key(1))
+    values, gradients = acquisition.value_and_grad(at)
+    assert np.isfinite(values).all()
+    if name == "LogEI":
+        expected = OurLogEI(model, best).value_and_grad(at)
+    elif name == "UCB":
+        parts = [
+            BotorchCriterion(MAKERS[name])(one, Situation(best[:1], Key(0))).value_and_grad(at)
+            for one in members
+        ]
+        expected = [np.mean([part[i] for part in parts], axis=0) for i in (0, 1)]
+    else:
+        return
+    np.testing.assert_allclose(values, expected[0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(gradients, expected[1], rtol=1e-5, atol=1e-6)
+
+
 def test_what_is_pending_is_known():
     surrogate = surrogate_of(MIXED)
     pending = MIXED.sample(3, Key(1))
@@ -178,7 +206,9 @@ def test_what_is_no_number_is_the_worst():
 
 def test_what_cannot_be_done_is_said():
     gp = gp_of(BOX)
-    with pytest.raises(UnsupportedError, match="qKnowledgeGradient is optimised together with its fantasies"):
+    with pytest.raises(
+        UnsupportedError, match=r"qKnowledgeGradient is optimised together with its fantasies.*noisy-ei"
+    ):
         BotorchCriterion(qKnowledgeGradient)(gp, situation(gp))
     with pytest.raises(UnsupportedError, match="a BoTorch model, got str"):
         BotorchCriterion(LogExpectedImprovement)("model", situation(gp))
@@ -195,9 +225,16 @@ def test_a_plain_acquisition_of_encoded_points():
         np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_a_strategy_takes_such_an_acquisition(is_ours):
-    options = {} if is_ours else {"surrogate": BotorchModel(fit_model=lambda model: None)}
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"surrogate": GaussianProcess(ensemble=4)},
+        {"surrogate": BotorchModel(fit_model=lambda model: None)},
+    ],
+    ids=["ours", "ensemble", "theirs"],
+)
+def test_a_strategy_takes_such_an_acquisition(options):
     strategy = BayesianOptimization(
         acquisition=BotorchCriterion(qLogNoisyExpectedImprovement), n_initial=4, **options
     )

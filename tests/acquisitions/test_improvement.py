@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 from bbopt.acquisitions.confidence import LowerConfidenceBound, lower_confidence_bound
@@ -16,7 +17,15 @@ from bbopt.acquisitions.improvement import (
     log_h,
     log_probability_of_improvement,
 )
+from bbopt.acquisitions.pointwise import log_mean_exp
 from bbopt.rng import Key
+
+
+@pytest.mark.parametrize("shape", [(5, 1), (5, 7), (5, 1, 3), (5, 2, 3), (0, 2, 3)])
+def test_log_mean_exp_is_over_all_axes_but_the_first(shape):
+    logs = np.random.default_rng(0).uniform(-2000, 2000, shape)
+    expected = [logsumexp(row) - np.log(row.size) for row in logs]
+    np.testing.assert_allclose(log_mean_exp(logs), np.reshape(expected, shape[:1]), rtol=1e-12)
 
 
 def test_log_h_against_many_digits():

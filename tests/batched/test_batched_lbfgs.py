@@ -34,7 +34,7 @@ def search(starts, lower=-2.0, upper=2.0, problem=None, function=None, rounds=40
         torch.as_tensor(np.broadcast_to(upper, starts.shape).copy()),
         torch.arange(r) if problem is None else torch.as_tensor(problem),
         gradient_tolerance=torch.full((r,), 1e-8, dtype=torch.float64),
-        value_tolerance=1e-15,
+        value_tolerance=torch.full((len(starts),), 1e-15, dtype=torch.float64),
         rounds=torch.as_tensor(np.broadcast_to(rounds, r).copy()),
         **options,
     )

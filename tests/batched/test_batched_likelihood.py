@@ -10,7 +10,7 @@ from bbopt.batched import Loop
 from bbopt.errors import FitError, UnsupportedError
 from bbopt.rng import Key
 from bbopt.space import Categorical, Real, Space
-from bbopt.surrogates import fit
+from bbopt.surrogates import cold, fit
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.factor import JITTERS
 from bbopt.surrogates.kernels import RBF, Linear, Matern
@@ -140,7 +140,11 @@ def test_cold_fits_reach_the_optima_of_the_cpu(d):
     posteriors = [posterior_of(a_loop(n, n, d)) for n in (6, 12, 20, 30, 31, 50, 60)]
     starts = [fit.starts(posterior, None) for posterior in posteriors]
     data = BatchedLogPosterior.of(posteriors, "cpu")
-    theta, value = data.maximize(starts, [1] * len(starts))
+    tried = [
+        cold.every_start(one.covariance.hyperprior, first)
+        for one, first in zip(posteriors, starts, strict=True)
+    ]
+    theta, value = data.maximize(tried, [1] * len(starts))
     for i, posterior in enumerate(posteriors):
         assert value[i] >= fit.maximize(posterior, starts[i]).value - 0.05
         np.testing.assert_allclose(posterior(theta[i].numpy())[0], value[i], rtol=1e-9)
@@ -152,7 +156,8 @@ def test_warm_fits_take_few_evaluations_and_stay_close():
     for n in (29, 49):
         loop = a_loop(n + 1, n + 1)
         before = posterior_of(replace(loop, X=loop.X[:-1], y=loop.y[:-1]))
-        starts.append(np.array([fit.maximize(before, fit.starts(before, None)).hyperparameters.to_list()]))
+        last = fit.maximize(before, fit.starts(before, None)).hyperparameters.to_list()
+        starts.append(np.array([last]) + 0.3)  # something is to be gained
     data, evaluations = BatchedLogPosterior.of(posteriors, "cpu"), []
 
     class Counted(BatchedLogPosterior):
@@ -163,9 +168,10 @@ def test_warm_fits_take_few_evaluations_and_stay_close():
     _, value = Counted(*(getattr(data, name) for name in data.__slots__)).maximize(starts, [1, 1])
     assert len(evaluations) <= fit.MOST_WARM
     first_step = torch.linalg.vector_norm(evaluations[1] - evaluations[0], dim=1)
-    assert first_step.max() <= fit.WARM_STEP * (1 + 1e-9)
+    assert first_step.max() <= fit.limits(30, 1).unit * (1 + 1e-9)
     for i, posterior in enumerate(posteriors):
-        assert value[i] >= fit.maximize(posterior, starts[i]).value - 0.05
+        assert value[i] > posterior(starts[i][0])[0] + 0.3
+        assert value[i] >= fit.maximize(posterior, starts[i]).value - 0.1
 
 
 def test_what_batches_do_not_take_is_refused():

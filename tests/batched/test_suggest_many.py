@@ -14,6 +14,7 @@ from bbopt.errors import DataError, FitError, MissingExtra, UnsupportedError
 from bbopt.maximizers.multistart import RAW, maximize
 from bbopt.rng import Key
 from bbopt.space import Integer, Real, Space
+from bbopt.surrogates.cold import MOST_STARTS
 from bbopt.surrogates.fit import fit, starts
 from bbopt.surrogates.fit import maximize as maximum
 from bbopt.surrogates.gp import Hyperparameters
@@ -152,7 +153,7 @@ def test_large_data_sets_try_all_cold_starts_on_all_points(monkeypatch):
     )
     cold = suggest_many([loop], "cpu")[0]
     suggest_many([replace(loop, theta=cold.theta)], "cpu")
-    assert rows == [3, 1]
+    assert rows == [MOST_STARTS, 1]
 
 
 def test_no_loops_no_suggestions():
@@ -171,8 +172,57 @@ def test_what_cannot_be_is_refused_by_name():
         Loop(loop.space, loop.X[:4], loop.y)
     with pytest.raises(DataError, match=r"theta must have shape \(5,\)"):
         replace(loop, theta=[0.0])
-    with pytest.raises(FitError, match="at least one finite"):
-        suggest_many([replace(loop, y=np.full(5, np.nan))], "cpu")
+    with pytest.raises(DataError, match="y must be finite, got nan"):
+        replace(loop, y=np.full(5, np.nan))
+    with pytest.raises(DataError, match=r"y must have shape \(0,\), got \(\)"):
+        replace(loop, y=1.0)
+    with pytest.raises(DataError, match="X must be numbers: could not convert"):
+        replace(loop, X=[["a", "b", "c"]] * 5)
+    with pytest.raises(DataError, match=r"outcome must be one of tail, .* got 'auto'"):
+        suggest_many([loop], outcome="auto")
+    with pytest.raises(DataError, match='suggest_many: loop 1: outcome transform "log" needs outcomes above'):
+        suggest_many([replace(loop, y=[1, 2, 3, 4, 5]), replace(loop, y=[1, 2, 0, 4, 5])], outcome="log")
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_lists_are_arrays(device):
+    loop = a_loop(12, 1)
+    as_lists = Loop(loop.space, loop.X.tolist(), loop.y.tolist(), [0.01] * 12, theta=np.zeros(5))
+    assert as_lists.theta == [0.0] * 5
+    expected = suggest_many([replace(as_lists, X=loop.X, y=loop.y)], device)
+    np.testing.assert_array_equal(suggest_many([as_lists], device)[0].x, expected[0].x)
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_a_loop_that_cannot_be_fitted_gets_a_random_point_and_disturbs_no_other(device, monkeypatch):
+    loops = [a_loop(8, 0), a_loop(9, 1), Loop(box(3), np.empty((0, 3)), [])]
+    expected = suggest_many(loops[:1])[0]
+
+    def failing(posterior, *arguments, **options):
+        if getattr(posterior, "n", 9) == 9:
+            raise FitError("no factorisation")
+        return maximum(posterior, *arguments, **options)
+
+    monkeypatch.setattr("bbopt.surrogates.fit.maximize", failing)
+    monkeypatch.setattr(BatchedGP, "build", failing)  # of a batch nobody knows which it was
+    found = suggest_many(loops, device)
+    np.testing.assert_array_equal(found[0].x, expected.x)
+    for loop, one in zip(loops[1:], found[1:], strict=True):
+        assert one.theta is None
+        assert np.isnan([one.acquisition, one.log_posterior]).all()
+        assert loop.space.feasible(one.x[None]).all()
+    assert not np.array_equal(found[1].x, found[2].x)
+
+
+def test_the_transform_of_outcomes_is_that_asked_for():
+    loop = a_loop(30, 2)
+    for kind in ("tail", "power-tail", "standardize"):
+        gp = fit(loop.space, loop.X, loop.y, outcome=kind)
+        assert suggest_many([loop], outcome=kind)[0].theta == gp.theta
+        on_device = suggest_many([loop], "cpu", outcome=kind)[0]
+        assert on_device.log_posterior == pytest.approx(
+            suggest_many([loop], outcome=kind)[0].log_posterior, abs=0.05
+        )
 
 
 def test_a_gpu_that_is_not_there_is_said_so(monkeypatch):

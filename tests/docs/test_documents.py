@@ -56,7 +56,22 @@ def test_tutorial_ask_tell(tmp_path):
 def test_tutorial_surrogates_and_acquisitions(tmp_path):
     pytest.importorskip("matplotlib")
     output = run(tmp_path, ROOT / "tutorials" / "03_surrogates_and_acquisitions.py")
+    assert "after 25 results EI is flat" in output
+    assert list(tmp_path.iterdir()) == [], "it left files behind"
+
+
+def test_tutorial_your_own_parts(tmp_path):
+    output = run(tmp_path, ROOT / "tutorials" / "03b_your_own_parts.py")
     assert "TestPortfolio: 9 tests passed" in output
+    assert list(tmp_path.iterdir()) == [], "it left files behind"
+
+
+def test_tutorial_other_libraries(tmp_path):
+    pytest.importorskip("botorch")
+    pytest.importorskip("sklearn")
+    quietly = "-W", "ignore::DeprecationWarning"  # of importing torch itself
+    output = run(tmp_path, *quietly, ROOT / "tutorials" / "03c_other_libraries.py")
+    assert "distance from each optimum" in output
     assert list(tmp_path.iterdir()) == [], "it left files behind"
 
 

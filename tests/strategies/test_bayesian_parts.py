@@ -1,13 +1,19 @@
 """Bayesian optimization put together from parts: by name, as objects, in a journal, and in words."""
 
+import shutil
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 
-from bbopt import BayesianOptimization, Categorical, Objective, Real, Space, Study
+from bbopt import BayesianOptimization, Categorical, Integer, Objective, Real, Space, Study
 from bbopt.acquisitions.improvement import LogExpectedImprovement
-from bbopt.errors import SpaceError, UnsupportedError
+from bbopt.errors import FitError, SpaceError, SpaceExhausted, UnsupportedError
+from bbopt.strategies import bayesian
 from bbopt.strategies.criteria import CRITERIA
+from bbopt.strategies.modelling import fit_history
 from bbopt.strategies.registry import strategy_from_dict, strategy_to_dict
+from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.kernels import RBF, Linear, Matern, Periodic, RationalQuadratic
 from bbopt.surrogates.process import GaussianProcess
 
@@ -58,22 +64,18 @@ def test_under_noise_too(name):
 )
 def test_every_form_of_process_finds_the_optimum_and_is_read_back_from_the_journal(surrogate, tmp_path):
     strategy = BayesianOptimization(surrogate=surrogate)
-    path = tmp_path / "study.db"
+    path = tmp_path / "study.jsonl"
     with Study(SQUARE, Objective("f", noise=0), strategy=strategy, storage=path, seed=3) as study:
         for _ in range(18):
             trial = study.ask()
             study.tell(trial, bowl(trial.params))
+        copy = shutil.copy(path, tmp_path / "copy.jsonl")
         expected = study.ask().params
-        study.abandon(study.trials[-1])
     assert study.best(by="observed").value < 2e-3
-    rebuilt = strategy_from_dict(strategy_to_dict(strategy))
-    assert strategy_to_dict(rebuilt) == strategy_to_dict(strategy)
-    with Study.open(path) as again:
-        assert isinstance(again.strategy, BayesianOptimization)
-        assert again.strategy.surrogate.ensemble == surrogate.ensemble
-        assert type(again.strategy.surrogate.kernel) is type(surrogate.kernel)
-        model = again.predict(expected)
-        assert np.isfinite(model.mean)
+    assert strategy_from_dict(strategy_to_dict(strategy)) == strategy
+    with Study.open(copy) as again:
+        assert again.strategy == strategy
+        assert again.ask().params == expected
 
 
 def my_acquisition(model, situation):
@@ -147,6 +149,83 @@ def test_joint_batches_keep_away_from_failures():
     assert failed["joint"] <= failed["greedy"] + 4
 
 
+def small(noise, batches):
+    """Ask six points of a joint strategy, in batches; the third of these has fewer new ones than it wants."""
+    space = Space([Integer("i", 1, 3), Integer("j", 1, 2)])
+    strategy = BayesianOptimization(batch="joint", n_initial=2)
+    study = Study(space, Objective("y", noise=noise), strategy=strategy, seed=0)
+    for n in batches:
+        for trial in study.ask(n):
+            study.tell(trial, 1.0)
+    return study
+
+
+def test_a_joint_batch_goes_on_with_replicates_where_no_new_points_are_left():
+    study = small(None, (2, 3, 3))
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 6
+    assert ["replicate_of" in trial.tag for trial in study.trials[5:]] == [False, True, True]
+    assert "chosen one point after the other: found no batch of 3 points" in study.explain(7)
+
+
+def test_a_joint_batch_of_exact_results_says_how_many_new_points_are_left():
+    with pytest.raises(SpaceExhausted, match="has 1 new points left, 3 were asked for: ask for at most 1"):
+        small(0, (2, 3, 3))
+
+
+def test_batches_that_fall_back_from_joint_to_greedy_say_why(monkeypatch):
+    study = run(BayesianOptimization(batch="joint"), 6)
+    assert "one_by_one" not in study.ask(2)[0].tag
+    large = study.ask(9)
+    assert {trial.tag["by"] for trial in large} == {"LogEI"}
+    assert "one point after the other: 9 are too many to be moved together, at most 8 are" in study.explain(
+        large[8]
+    )
+
+    def broken(*_, **__):
+        raise FitError("not positive definite")
+
+    monkeypatch.setattr(bayesian, "maximize_joint", broken)
+    text = study.explain(study.ask(2)[0])
+    assert "the model expected" in text
+    assert "one point after the other: not positive definite" in text
+
+
+# -- failures ------------------------------------------------------------------------------------------
+
+
+def failing(acquisition, n=9):
+    study = Study(SQUARE, Objective("f", noise=0), strategy=BayesianOptimization(acquisition), seed=1)
+    for _ in range(n):
+        trial = study.ask()
+        if trial.params["x"] > 0.6:
+            study.fail(trial)
+        else:
+            study.tell(trial, bowl(trial.params))
+    return study
+
+
+def test_where_runs_fail_ei_is_multiplied_by_the_chance_to_finish():
+    """Which has the maxima of LogEI and its logarithm added: EI plus a logarithm has others."""
+    [ei, logei] = [failing(name).ask() for name in ("ei", "logei")]
+    assert ei.params == logei.params
+    assert ei.tag["acquisition"] == logei.tag["acquisition"]
+    assert ei.tag["by"] == "LogEI"
+
+
+def test_a_model_of_failures_that_cannot_be_fitted_is_left_out_and_said(monkeypatch):
+    study = failing("auto")
+    monkeypatch.setattr(LogFeasibility, "fit", classmethod(_broken))
+    text = study.explain(study.ask())
+    assert "the model expected" in text
+    assert "no model of them could be fitted: labels are singular" in text
+    assert "less the risk" not in text
+    assert study.recommend().mean is not None
+
+
+def _broken(*_, **__):
+    raise FitError("labels are singular")
+
+
 # -- explanations --------------------------------------------------------------------------------------
 
 
@@ -178,9 +257,34 @@ def test_exploration_is_told_apart():
     assert study.ask().tag["exploration"] < 0.3  # where the bowl's bottom must be
 
 
-def test_a_fallback_says_why(monkeypatch):
-    from bbopt.errors import FitError
+def test_a_share_of_not_knowing_is_told_of_improvements_alone():
+    """Of EI it is sd phi(z) / EI; a sample path, say, has no such share."""
+    for name in CRITERIA:
+        study = run(BayesianOptimization(acquisition=name), 12)
+        model = fit_history(study.history, GaussianProcess())
+        trial = study.ask()
+        text = study.explain(trial)
+        if name in ("ei", "logei"):
+            x = study.space.encode(trial.params)
+            mean, variance = (moment[0, 0] for moment in model.posterior(x))
+            best, sd = model.incumbent[0], variance**0.5
+            z = (best - mean) / sd
+            doubt = sd * norm.pdf(z)
+            share = min(doubt / (doubt + (best - mean) * norm.cdf(z)), 1.0)
+            assert trial.tag["exploration"] == pytest.approx(share, 1e-3)
+        assert ("comes from not knowing" in text) == (name in ("ei", "logei", "lognei"))
+        assert ("the good end of the mean ± 2 standard deviations" in text) == (name == "ucb")
+        assert ("the best point of one function drawn from the model" in text) == (name == "thompson")
+        assert f"(the largest {CRITERIA[name][0]} found, " in text
 
+
+def test_with_failures_the_value_that_was_maximised_is_named():
+    text = failing("logei").explain(8)
+    assert "(the largest LogEI less the risk of failing found, " in text
+    assert "its chance not to fail is put at" in text
+
+
+def test_a_fallback_says_why(monkeypatch):
     def broken(*_, **__):
         raise FitError("the matrix was singular")
 
@@ -226,14 +330,10 @@ class _Shell:
 
 
 def test_an_acquisition_that_needs_our_process_says_so():
-    study = run("bo", 6)
     for name in ("lognei", "noisy-ei", "thompson"):
         strategy = BayesianOptimization(acquisition=name, surrogate=Foreign())
-        other = Study(SQUARE, "f", strategy=strategy, seed=0)
-        for trial in study.trials:
-            other.add(trial.params, trial.value)
         with pytest.raises(UnsupportedError, match=f"acquisition '{name}' needs bbopt's own"):
-            other.ask()
+            Study(SQUARE, "f", strategy=strategy)
 
 
 def test_descriptors_lead_to_the_right_category():
@@ -257,3 +357,15 @@ def test_descriptors_lead_to_the_right_category():
             counts.append(len(study.trials))
         tried.append(sum(counts))
     assert tried[1] < tried[0]
+
+
+def test_a_value_that_a_logarithm_cannot_take_stops_no_study():
+    strategy = BayesianOptimization(n_initial=3, surrogate=GaussianProcess(outcome="log"))
+    study = Study(SQUARE, "f", strategy=strategy, seed=0)
+    for value in (3.0, 2.0, 1.0, -1e-9):
+        study.tell(study.ask(), value)
+    trial = study.ask()
+    assert trial.tag["model"]["outcome"] == "yeo-johnson"
+    assert "log" in study.explain(trial)
+    assert "yeo-johnson" in study.explain(trial).lower()
+    assert np.isfinite(study.predict(trial.params).mean).all()

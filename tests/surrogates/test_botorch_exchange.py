@@ -7,6 +7,7 @@ from bbopt.errors import UnsupportedError
 from bbopt.rng import Key
 from bbopt.space import Categorical, Integer, Real, Space
 from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import (
     RBF,
@@ -18,6 +19,7 @@ from bbopt.surrogates.kernels import (
     profiles,
 )
 from bbopt.surrogates.kernels.features import Features
+from bbopt.surrogates.process import GaussianProcess
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("botorch")
@@ -28,7 +30,8 @@ from botorch.models.transforms import Log, Normalize, Standardize, Warp  # noqa:
 from botorch.models.transforms.input import AffineInputTransform  # noqa: E402
 from gpytorch.means import LinearMean  # noqa: E402
 
-from bbopt.surrogates.botorch import from_botorch, to_botorch  # noqa: E402
+from bbopt.surrogates.botorch import BotorchSurrogate, from_botorch, to_botorch  # noqa: E402
+from bbopt.surrogates.botorch.exports import Warping  # noqa: E402
 from bbopt.surrogates.botorch.models import quietly, tensor  # noqa: E402
 
 BOX = Space([Real("a", 0, 1), Real("b", 0, 1), Integer("n", 1, 9)])
@@ -107,8 +110,53 @@ def test_learnt_warping_goes_along_up_to_the_ends_of_the_range(kernel):
     mean, variance = gp.posterior(at)
     np.testing.assert_allclose(-their_mean, mean, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(their_variance, variance, rtol=1e-8)
-    with pytest.raises(UnsupportedError, match="input transform Warping cannot be carried over"):
-        from_botorch(to_botorch(gp), MIXED, gp.X)
+    back = from_botorch(to_botorch(gp), MIXED, gp.X)
+    assert back.covariance == gp.covariance
+    np.testing.assert_allclose(back.hyperparameters.theta, gp.hyperparameters.theta, atol=1e-9)
+    assert_same(back, gp, at)
+
+
+@pytest.mark.parametrize("warping", [True, "auto"])
+def test_a_default_fit_comes_back(warping):
+    X = MIXED.sample(40, Key(5))
+    y = np.sin(9 * X[:, 0] ** 0.25) + X[:, 2]
+    gp, _ = GaussianProcess(warping=warping).fit(MIXED, X, y, noise=0.01)
+    back = from_botorch(to_botorch(gp), MIXED, gp.X)
+    at = MIXED.sample(15, Key(1))
+    for ours, expected in zip(back.posterior(at), gp.posterior(at), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_a_warping_of_another_space_is_refused():
+    other = to_botorch(gp_of(BOX, Matern(), is_warped=True))
+    other.input_transform = Warping(np.ones(2), np.ones(2))
+    with pytest.raises(UnsupportedError, match=r"a warping of 2 columns .* the space has 3 numeric ones"):
+        from_botorch(other, BOX)
+
+
+@pytest.mark.parametrize("is_warped", [False, True])
+@pytest.mark.parametrize("kernel", [Matern(), Linear() + RBF()])
+def test_an_ensemble_is_a_mixture_of_its_members(kernel, is_warped):
+    gp = gp_of(MIXED, kernel, is_warped)
+    theta = gp.hyperparameters.theta
+    others = [
+        GP.build(gp.covariance, Hyperparameters(theta + d, 1.0, 0.01), gp.X, gp.y, gp.noise)
+        for d in (0.3, -0.2)
+    ]
+    ensemble = Ensemble((gp, *others))
+    model = to_botorch(ensemble)
+    at = MIXED.sample(6, Key(1))
+    surrogate = BotorchSurrogate(model, MIXED, gp.X)
+    for ours, expected in zip(surrogate.posterior(at), ensemble.posterior(at), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-8, atol=1e-10)
+    sets = at.reshape(2, 3, -1)
+    for ours, expected in zip(surrogate.joint(sets), ensemble.joint(sets), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-7, atol=1e-8)
+    d_mean, d_variance = np.random.default_rng(0).standard_normal((2, 6, 3))
+    pulls = [one.posterior_vjp(at)[2](d_mean, d_variance) for one in (surrogate, ensemble)]
+    np.testing.assert_allclose(*pulls, rtol=1e-6, atol=1e-8)
+    with pytest.raises(UnsupportedError, match="only a SingleTaskGP of one outcome is"):
+        from_botorch(model, MIXED, gp.X)
 
 
 def test_a_conditioned_process_keeps_what_it_knows():
@@ -196,13 +244,17 @@ def test_what_cannot_be_carried_over_is_named():
         several = SingleTaskGP(F, tensor(gp.y)[:, None], covar_module=apart)
         partly = SingleTaskGP(F, tensor(gp.y)[:, None], covar_module=theirs.RBFKernel(active_dims=[4]))
     for function, what in (
+        (lambda: to_botorch("gp"), "a Gaussian process of bbopt or an ensemble of them, got str"),
         (lambda: to_botorch(draws), "got 3 draws"),
         (lambda: to_botorch(own), "GPyTorch has no kernel like Stationary"),
         (lambda: from_botorch(two, BOX), "only a SingleTaskGP of one outcome"),
         (lambda: from_botorch(to_botorch(gp), MIXED), "give the encoded points, X="),
         (lambda: from_botorch(to_botorch(gp), MIXED, gp.X[::-1]), "no features of X"),
         (lambda: from_botorch(native(), MIXED), "see 9 features"),
-        (lambda: from_botorch(several, MIXED, gp.X), "several length-scales for the features of one column"),
+        (
+            lambda: from_botorch(several, MIXED, gp.X),
+            "several length-scales or variances for the features of one column",
+        ),
         (lambda: from_botorch(partly, MIXED, gp.X), "some of the features of a column"),
         (lambda: from_botorch(native(theirs.CosineKernel()), BOX), "kernel CosineKernel"),
         (lambda: from_botorch(native(theirs.LinearKernel()), BOX), "another point than 0.5"),
@@ -210,7 +262,7 @@ def test_what_cannot_be_carried_over_is_named():
         (lambda: from_botorch(native(outcome_transform=Log()), BOX), "outcome transform Log"),
         (
             lambda: from_botorch(native(input_transform=Warp(3, [0, 1, 2], bounds=None)), BOX),
-            "input transform Warp",
+            r"input transform Warp .* BotorchSurrogate\(model, space, X\) takes any model",
         ),
     ):
         with pytest.raises(UnsupportedError, match=what):

@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 
 from bbopt.errors import SpaceError
+from bbopt.rng import Key
 from bbopt.space import Categorical, Integer, Ordinal, Real, Space
 from bbopt.surrogates.covariance import Covariance
-from bbopt.surrogates.kernels import RBF, Linear, Matern, Periodic, Profile, RationalQuadratic, Stationary
+from bbopt.surrogates.kernels import (
+    RBF,
+    Linear,
+    Matern,
+    Periodic,
+    Product,
+    Profile,
+    RationalQuadratic,
+    Stationary,
+    Sum,
+)
 from bbopt.surrogates.kernels.features import Features
 from bbopt.surrogates.kernels.kernel import Pool
 
@@ -213,6 +224,104 @@ def test_inactive_parameters_are_equally_far_from_all_active_values():
     np.testing.assert_allclose(squared, squared[0])
     near = np.linalg.norm(present[1] - present[0])
     assert near == pytest.approx(0.25, rel=0.01)  # along the arc, distances stay what they were
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Matern(),
+        Matern(1.5),
+        Matern(0.5),
+        RBF(),
+        RationalQuadratic(),
+        Linear(),
+        Matern(columns="x") + Linear("x"),
+        RBF("x") * (Matern(0.5) + Linear("n")),
+        Linear("sub"),
+        Matern(columns="sub") * RBF("kind"),
+    ],
+    ids=repr,
+)
+def test_to_every_kernel_what_is_inactive_is_alike_to_all_active_values(kernel):
+    space = Space(
+        [
+            Categorical("kind", ["u", "v"]),
+            Real("x", 0, 1, when={"kind": "v"}),
+            Integer("n", 1, 9, when={"kind": "v"}),
+            Categorical("sub", ["p", "q", "r"], when={"kind": "v"}),
+        ]
+    )
+    covariance = Covariance(space, kernel)
+    theta = np.random.default_rng(0).normal(-0.5, 0.3, len(covariance.hyperprior))
+    here = {"kind": "v", "x": 0.5, "n": 5, "sub": "p"}
+    varied = [{**here, "x": x} for x in (0.0, 0.3, 1.0)] + [{**here, "n": n} for n in (1, 9)]
+    varied += [{**here, "sub": level} for level in ("q", "r")]
+    absent, _ = covariance.place_points(theta, space.encode([{"kind": "u"}]))
+    present, _ = covariance.place_points(theta, space.encode([here, *varied]))
+    np.testing.assert_allclose(np.ptp(absent.cross(present)[0]), 0.0, atol=1e-12)
+
+
+def test_a_linear_kernel_is_regression_on_what_is_active():
+    space = Space(
+        [
+            Real("a", 0, 1),
+            Categorical("kind", ["u", "v", "w"]),
+            Real("t", 0, 1, when={"kind": ["u", "v"]}),
+            Categorical("solvent", ["x", "y", "z"], descriptors={"mass": [1.0, 2.0, 6.0]}),
+        ]
+    )
+    X = space.sample(40, Key(0))
+    covariance = Covariance(space, Linear())
+    theta = np.array([0.3, -0.4, 0.8, -0.1])
+    a, kind, t, solvent = X.T
+    mass = np.array([1.0, 2.0, 6.0])[np.rint(2 * solvent).astype(int)] - 3.0
+    mass /= np.sqrt((1**2 + 4**2 + 5**2) / 3)  # the mean squared distance of two levels is 1
+    active = np.rint(2 * kind) < 2
+    level = np.rint(2 * kind)[:, None] == np.rint(2 * kind)
+    v = np.exp(theta)
+    expected = v[0] * np.outer(a - 0.5, a - 0.5) + v[1] * 0.5 * (level - 1 / 3)
+    expected += v[2] * np.outer(active * (t - 0.5), active * (t - 0.5)) + v[3] * np.outer(mass, mass)
+    np.testing.assert_allclose(gram(covariance, theta, X), expected, atol=1e-12)
+    beyond = X.copy()
+    beyond[:, 2] = np.linspace(-0.5, 1.5, 40)  # results may be told there
+    placed, _ = Covariance(space, Linear("t")).place_points(theta[2:3], beyond)
+    np.testing.assert_allclose(placed.Z[:, 0], v[2] ** 0.5 * active * (beyond[:, 2] - 0.5), atol=1e-12)
+
+
+def test_a_name_alone_is_a_column_and_lists_are_tuples():
+    assert RBF("a") == RBF(["a"]) == RBF(("a",))
+    assert Covariance(BOX, RBF("a")).hyperprior.names == ("length(a)",)
+    for kernel in (
+        Matern(columns=["a"]),
+        Periodic(["a"]),
+        Linear(["a"]),
+        RationalQuadratic(["a"]),
+        Stationary(Profile("mine", 1.0, lambda u: (u, u)), ["a"]),
+    ):
+        assert kernel.columns == ("a",)
+        hash(kernel)
+    assert Sum([Matern(), Linear()]) == Matern() + Linear()
+    hash(Sum([Matern(), Linear()]))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RBF(()), r"RBF: columns must be the names of parameters, .* got \(\)"),
+        (lambda: Linear((1, 2)), r"Linear: columns must be the names .* got \(1, 2\)"),
+        (lambda: Matern() + 1, r"Sum: parts must be kernels such as Matern\(\), got 1; weights"),
+        (lambda: Matern() * 2.0, r"Product: parts must be kernels such as Matern\(\), got 2\.0"),
+        (lambda: Sum(()), r"Sum: parts must be kernels, at least one, got \(\)"),
+        (lambda: Product(Matern()), r"Product: parts must be kernels, at least one, got Matern"),
+        (lambda: Periodic(period="1"), r"in \(0, 10\], got '1'"),
+        (lambda: Periodic(period=True), r"in \(0, 10\], got True"),
+        (lambda: Matern([2.5]), r"nu must be 0\.5, 1\.5 or 2\.5, got \[2\.5\]"),
+        (lambda: Stationary("rbf"), "profile must be a Profile, got 'rbf'"),
+    ],
+)
+def test_what_makes_no_kernel_is_refused_by_name(make, message):
+    with pytest.raises(SpaceError, match=message):
+        make()
 
 
 def test_columns_and_arguments_are_checked():

@@ -1,6 +1,5 @@
 """Outcome transforms: every kind at every scale, against SciPy and closed forms, there and back."""
 
-import json
 import subprocess
 import sys
 from math import log1p
@@ -10,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bbopt.errors import DataError
-from bbopt.surrogates.outcomes import AUTO, KINDS, Outcome, choose, learn
+from bbopt.surrogates.outcomes import AUTO, KINDS, choose, learn, possible
 
 POSITIVE = ("box-cox", "log")
 ANY = tuple(kind for kind in KINDS if kind not in POSITIVE)
@@ -63,6 +62,7 @@ def bent(value, knee, spread):
 def test_model_units_are_finite_standard_and_in_order(kind, name):
     y = told(name, kind)
     z, outcome = learn(y, kind)
+    assert outcome.name == kind
     assert np.isfinite(z).all()
     if len(set(y.tolist())) > 1:
         rounding = 2e-3 if name == "offset" else 1e-6  # a millionth of 1e9 is a millionth of the signal
@@ -306,35 +306,20 @@ def test_the_slopes_turn_a_density_of_z_into_one_of_y(kind):
     assert density @ np.diff(edges) == pytest.approx(share, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", AWKWARD)
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_map_is_plain_data(kind, name):
-    outcome = learn(told(name, kind), kind)[1]
-    assert outcome.name == kind
-    again = Outcome.from_dict(json.loads(json.dumps(outcome.to_dict(), allow_nan=False)))
-    assert again == outcome
-    assert "{" not in outcome.words
-
-
-def test_words_name_the_power():
-    outcome = learn(SKEWED, "yeo-johnson")[1]
-    assert f"Yeo-Johnson power {outcome.shape.power:g}" in outcome.words
-    assert len({learn(SKEWED, kind)[1].words for kind in KINDS}) == len(KINDS)
-
-
-@pytest.mark.parametrize(
-    "data", [{}, {"name": "tale"}, {"name": "tail", "shape": {"knee": 1.0}}, {"name": "rank"}]
-)
-def test_data_that_describe_no_map_are_refused(data):
-    with pytest.raises(DataError, match=r"to_dict\(\)"):
-        Outcome.from_dict(data)
-
-
 @pytest.mark.parametrize("kind", POSITIVE)
 @pytest.mark.parametrize("smallest", [0.0, -3.25])
 def test_logarithms_want_positive_outcomes_and_say_which_is_not(kind, smallest):
     with pytest.raises(DataError, match=rf'"{kind}".*smallest is {smallest}'):
         learn(np.array([1.0, smallest, 2.0]), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_results_rule_a_kind_out_another_one_is_possible(kind):
+    for y in (np.array([1.0, 0.0, 2.0]), -SKEWED, SKEWED, np.empty(0)):
+        instead = possible(kind, y)
+        assert np.isfinite(learn(y, instead)[0]).all()
+        is_ruled_out = kind in ("box-cox", "log") and len(y) > 0 and y.min() <= 0
+        assert (instead != kind) == is_ruled_out
 
 
 def test_unknown_kinds_are_refused_with_those_there_are():

@@ -8,6 +8,7 @@ from bbopt.errors import UnsupportedError
 from bbopt.rng import Key
 from bbopt.space import Categorical, Real, Space
 from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import RBF, Linear, Matern, Periodic, Profile, RationalQuadratic, Stationary
 from bbopt.surrogates.kernels.profiles import rbf
@@ -119,6 +120,11 @@ def test_thompson_is_minus_one_path():
         np.testing.assert_allclose(gradient[:, j], difference, rtol=1e-6, atol=1e-6)
     np.testing.assert_array_equal(acquisition.scale, paths.gp.scale)
     assert acquisition.is_smooth
+
+
+def test_paths_of_an_ensemble_are_those_of_a_member():
+    with pytest.raises(UnsupportedError, match="one Gaussian process, got Ensemble; of an ensemble give"):
+        Paths.draw(Ensemble((process(RBF()), process(RBF()))), 1, Key(0))
 
 
 def test_a_kernel_without_a_known_spectrum_says_so():

@@ -5,9 +5,10 @@ Ours are of outcomes z to be minimised, BoTorch's of -z; both over features F (`
     s k, mean m, noise variances v           ScaleKernel, -m, fixed noise v
     Matérn, RBF, RationalQuadratic           the same; a length a column becomes one a feature
     Periodic                                 PeriodicKernel, whose lengthscale is length²
-    Linear, centred at 0.5                   LinearKernel of F - 0.5, which moves no distance
+    Linear                                   LinearKernel of its centred coordinates
     k_1 + w_2 k_2 + ..., k_1 k_2 ...         AdditiveKernel of scaled kernels, ProductKernel
     learnt warping                           an input transform of our own
+    several side by side                     a model of our own, with a mixture as its posterior
 """
 
 from typing import Any
@@ -16,16 +17,17 @@ import gpytorch.kernels as theirs
 import numpy as np
 import torch
 from botorch.models import SingleTaskGP
-from botorch.models.transforms.input import (
-    AffineInputTransform,
-    ChainedInputTransform,
-    InputTransform,
-)
+from botorch.models.model import Model
+from botorch.models.transforms.input import InputTransform
+from botorch.posteriors.fully_bayesian import GaussianMixturePosterior
+from gpytorch.distributions import MultivariateNormal
 from gpytorch.settings import min_fixed_noise
+from linear_operator import to_linear_operator
 from torch import Tensor
 
 from bbopt.errors import UnsupportedError
-from bbopt.surrogates.botorch.models import quietly, tensor
+from bbopt.surrogates.botorch.models import joint_moments, quietly, tensor
+from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.kernels import (
     RBF,
@@ -38,25 +40,30 @@ from bbopt.surrogates.kernels import (
     Sum,
 )
 from bbopt.surrogates.kernels.features import Features
+from bbopt.surrogates.kernels.linear import Coordinates
 from bbopt.surrogates.kernels.warp import EDGE
 from bbopt.types import FloatArray
 
-CENTRE = 0.5
-"""Where linear kernels of ours have no variance."""
 
-
-def to_botorch(gp: GP) -> SingleTaskGP:
+def to_botorch(gp: GP | Ensemble) -> "SingleTaskGP | Mixture":
     """Return the same process as a BoTorch model of the negated outcome, in model units.
 
     Its inputs are ``gp.covariance.features(X)``: the encoded points themselves in spaces without
     categoricals and conditions. Its posterior has minus the mean, and the variance, of ``gp.posterior(X)``;
-    ``gp.outcome.inverse`` turns minus its means into outcomes.
+    ``gp.outcome.inverse`` turns minus its means into outcomes. An ensemble becomes a model whose posterior
+    is a mixture, over which BoTorch's acquisitions are averaged.
 
     Raises
     ------
     UnsupportedError
-        For a kernel that GPyTorch does not have, and for draws of a process.
+        For a kernel that GPyTorch does not have, for draws of a process, and for anything else.
     """
+    if isinstance(gp, Ensemble):
+        return Mixture([to_botorch(member) for member in gp.members]).eval()
+    if not isinstance(gp, GP):
+        raise UnsupportedError(
+            f"to_botorch: takes a Gaussian process of bbopt or an ensemble of them, got {type(gp).__name__}"
+        )
     if gp.residual.shape[1] != 1:
         raise UnsupportedError(f"to_botorch: a model is one process, got {gp.residual.shape[1]} draws of one")
     covariance, parameters = gp.covariance, gp.hyperparameters
@@ -71,7 +78,7 @@ def to_botorch(gp: GP) -> SingleTaskGP:
             tensor(gp.noise)[:, None],
             covar_module=kernel,
             outcome_transform=None,
-            input_transform=_transform(kernel, len(features.column), bends),
+            input_transform=Warping(*np.exp(bends).reshape(2, -1)) if len(bends) else None,
         )
         _set(model.mean_module, constant=-gp.mean)
         return model.eval()
@@ -103,8 +110,9 @@ def _kernel(kernel: Kernel, features: Features, theta: FloatArray) -> Any:
             made = theirs.PeriodicKernel(**_look(features, columns))
             return _set(made, lengthscale=lengths**2, period_length=periods + 0.0 * lengths)
         case Linear(columns):
-            made = theirs.LinearKernel(**_look(features, columns))
-            return _set(made, variance=_spread(features, columns, theta))
+            coordinates = Coordinates.of(features, features.select(columns))
+            made = CentredLinear(coordinates, _look(features, columns).get("active_dims"))
+            return _set(made, variance=np.exp(theta)[coordinates.column])
     raise UnsupportedError(f"to_botorch: GPyTorch has no kernel like {kernel!r}")
 
 
@@ -131,15 +139,17 @@ def _set(module: Any, **values: FloatArray | float) -> Any:
     return module.double().initialize(**{name: tensor(np.asarray(value)) for name, value in values.items()})
 
 
-def _transform(kernel: torch.nn.Module, width: int, bends: FloatArray) -> InputTransform | None:
-    """Return what happens to features before the kernel: bent, where that is learnt; centred, for planes."""
-    steps: dict[str, InputTransform] = {}
-    if len(bends):
-        steps["warp"] = Warping(*np.exp(bends).reshape(2, -1))
-    if any(isinstance(part, theirs.LinearKernel) for part in kernel.modules()):
-        shift = torch.full((width,), CENTRE, dtype=torch.float64)
-        steps["centre"] = AffineInputTransform(width, torch.ones_like(shift), shift)
-    return ChainedInputTransform(**steps) if steps else None
+class CentredLinear(theirs.LinearKernel):  # type: ignore[misc]
+    """GPyTorch's linear kernel of the coordinates that ours has (``kernels.linear``), a variance each."""
+
+    def __init__(self, coordinates: Coordinates, active_dims: tuple[int, ...] | None = None) -> None:
+        super().__init__(ard_num_dims=len(coordinates.column), active_dims=active_dims)
+        self.ard_num_dims = None  # there may be fewer coordinates than features
+        self.coordinates = coordinates
+
+    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Any:
+        """Return covariances of features (..., n, k) with others (..., m, k)."""
+        return super().forward(self.coordinates(x1), self.coordinates(x2), diag, **params)
 
 
 class Warping(InputTransform):  # type: ignore[misc]
@@ -167,3 +177,39 @@ class Warping(InputTransform):  # type: ignore[misc]
         on = x.clamp(EDGE, 1.0 - EDGE)
         bent = 1.0 - (1.0 - on**self.a) ** self.b + (x - on)
         return torch.cat([bent, X[..., p:]], dim=-1)
+
+
+class Mixture(Model):  # type: ignore[misc]
+    """Models side by side: a posterior with one batch dimension more, of which BoTorch takes averages.
+
+    Parameters
+    ----------
+    members : list of SingleTaskGP
+        In evaluation mode, on the same points.
+    """
+
+    _is_ensemble = True
+    num_outputs = 1
+
+    def __init__(self, members: list[Any]) -> None:
+        super().__init__()
+        self.members = torch.nn.ModuleList(members)
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """How many members there are, (s,)."""
+        return torch.Size([len(self.members)])
+
+    def posterior(
+        self,
+        X: Tensor,
+        output_indices: list[int] | None = None,
+        observation_noise: bool | Tensor = False,
+        posterior_transform: Any = None,
+    ) -> GaussianMixturePosterior:
+        """Return the posterior of the noise-free outcome at X (..., q, f)."""
+        moments = [joint_moments(member, X) for member in self.members]
+        mean = torch.stack([mean for mean, _ in moments], dim=-2)
+        covariance = torch.stack([covariance for _, covariance in moments], dim=-3)
+        posterior = GaussianMixturePosterior(MultivariateNormal(mean, to_linear_operator(covariance)))
+        return posterior if posterior_transform is None else posterior_transform(posterior, X=X)

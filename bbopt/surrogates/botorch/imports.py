@@ -20,7 +20,7 @@ from gpytorch.means import ConstantMean, ZeroMean
 
 from bbopt.errors import UnsupportedError
 from bbopt.space import Space
-from bbopt.surrogates.botorch.exports import CENTRE
+from bbopt.surrogates.botorch.exports import CentredLinear, Warping
 from bbopt.surrogates.botorch.models import quietly
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.gp import GP, Hyperparameters
@@ -37,8 +37,10 @@ from bbopt.surrogates.kernels import (
 from bbopt.surrogates.kernels.features import Features
 from bbopt.surrogates.merging import merge
 from bbopt.surrogates.outcomes import Outcome
-from bbopt.types import FloatArray
+from bbopt.types import FloatArray, IntArray
 
+_CENTRE = 0.5
+"""Where linear kernels of ours have no variance in numeric columns."""
 _AFFINE = (AffineInputTransform, Normalize, InputStandardize)
 
 
@@ -47,9 +49,10 @@ def from_botorch(
 ) -> GP:
     """Return a fitted BoTorch process as one of ours, with the same posterior.
 
-    Carried over are Matérn, RBF, RQ, periodic and (centred) linear kernels with their scales, sums and
-    products, a constant or zero mean, Gaussian noise, affine input transforms and ``Standardize``. Model
-    units are the standardised ones, negated; ``gp.predict`` is in the negated outcome's units.
+    Carried over is what ``to_botorch`` makes of one process; and of others Matérn, RBF, RQ, periodic and
+    (centred) linear kernels with their scales, sums and products, a constant or zero mean, Gaussian noise,
+    affine input transforms and ``Standardize``. Model units are the standardised ones, negated;
+    ``gp.predict`` is in the negated outcome's units.
 
     Parameters
     ----------
@@ -65,7 +68,8 @@ def from_botorch(
     Raises
     ------
     UnsupportedError
-        For anything else, naming what cannot be carried over.
+        For anything else, naming what cannot be carried over. ``BotorchSurrogate(model, space, X)`` takes
+        any model as it is.
     """
     if not isinstance(model, SingleTaskGP) or model.num_outputs != 1 or len(model.batch_shape):
         _refuse(f"a model of type {type(model).__name__}", "only a SingleTaskGP of one outcome is")
@@ -73,20 +77,28 @@ def from_botorch(
     with quietly(), torch.no_grad():
         F = model._original_train_inputs if model._has_transformed_inputs else model.train_inputs[0]
         X = _points(F.numpy(), features, X)
-        stretch, offset = _affine(getattr(model, "input_transform", None), F)
+        transform = getattr(model, "input_transform", None)
+        bends = _bends(transform, features)
+        stretch, offset = _affine(None if len(bends) else transform, F)
         kernel, theta, log_scale = _Reader(features, stretch, offset).read(model.covar_module)
         z, m, outcome = _outcome(model, -1.0 if maximize else 1.0)
         noise = _noise(model, len(X))
     merged = merge(X, z, noise)
-    parameters = Hyperparameters(theta, float(np.exp(log_scale)), float(noise.mean()))
-    gp = GP.build(Covariance(space, kernel), parameters, merged.X, merged.y, merged.variance, outcome)
+    parameters = Hyperparameters(
+        np.concatenate([theta, bends]), float(np.exp(log_scale)), float(noise.mean())
+    )
+    covariance = Covariance(space, kernel, is_warped=len(bends) > 0)
+    gp = GP.build(covariance, parameters, merged.X, merged.y, merged.variance, outcome)
     residual = gp.L_inverse.T @ (gp.L_inverse @ (merged.y - m))  # at their mean instead of the likeliest
     fitted = merged.y - gp.noise * residual
     return replace(gp, mean=m, residual=residual[:, None], fitted=fitted[:, None])
 
 
 def _refuse(what: str, advice: str) -> NoReturn:
-    raise UnsupportedError(f"from_botorch: {what} cannot be carried over; {advice}")
+    raise UnsupportedError(
+        f"from_botorch: {what} cannot be carried over; {advice}. BotorchSurrogate(model, space, X) takes any "
+        "model as it is"
+    )
 
 
 def _points(F: FloatArray, features: Features, X: FloatArray | None) -> FloatArray:
@@ -106,6 +118,18 @@ def _points(F: FloatArray, features: Features, X: FloatArray | None) -> FloatArr
     return X
 
 
+def _bends(transform: Any, features: Features) -> FloatArray:
+    """Return log a, then log b, of a warping of ours, (2 p,); nothing where the transform is none."""
+    if not isinstance(transform, Warping):
+        return np.empty(0)
+    if len(transform.a) != len(features.plain):
+        _refuse(
+            f"a warping of {len(transform.a)} columns",
+            f"the space has {len(features.plain)} numeric ones that are always active",
+        )
+    return np.asarray(np.log(torch.cat([transform.a, transform.b]).numpy()))
+
+
 def _affine(transform: Any, F: torch.Tensor) -> tuple[FloatArray, FloatArray]:
     """Return stretch and offset (f,) of an input transform x -> (x - offset) / stretch."""
     if transform is None:
@@ -113,7 +137,10 @@ def _affine(transform: Any, F: torch.Tensor) -> tuple[FloatArray, FloatArray]:
     steps = list(transform.values()) if isinstance(transform, ChainedInputTransform) else [transform]
     for step in steps:
         if type(step) not in _AFFINE:
-            _refuse(f"the input transform {type(step).__name__}", "only affine ones, as Normalize, are")
+            _refuse(
+                f"the input transform {type(step).__name__}",
+                "only affine ones, as Normalize, are, and the warping of to_botorch alone",
+            )
     transform = deepcopy(transform).eval()
     ends = torch.stack([torch.zeros_like(F[0]), torch.ones_like(F[0])])
     zero, one = transform(ends).numpy()
@@ -172,6 +199,7 @@ class _Reader:
 
     def _leaf(self, kernel: Any) -> tuple[Kernel, FloatArray]:
         if type(kernel) not in (
+            CentredLinear,
             theirs.MaternKernel,
             theirs.RBFKernel,
             theirs.RQKernel,
@@ -181,9 +209,19 @@ class _Reader:
             _refuse(f"the kernel {type(kernel).__name__}", "bbopt has none like it")
         seen = np.arange(len(self.stretch)) if kernel.active_dims is None else kernel.active_dims.numpy()
         columns = self._columns(seen)
+        if type(kernel) is CentredLinear:
+            if np.any(self.offset) or np.any(self.stretch != 1.0):
+                _refuse("a CentredLinear of transformed inputs", "it centres features as they are")
+            return Linear(columns), self._by_column(
+                np.log(kernel.variance.numpy().ravel()), kernel.coordinates.column
+            )
         if type(kernel) is theirs.LinearKernel:
-            if np.any(np.abs(self.offset[seen] - CENTRE) > 1e-9):
-                _refuse("a LinearKernel through another point than 0.5", "bbopt's are centred there")
+            is_centred = np.abs(self.offset[seen] - _CENTRE) <= 1e-9
+            if not (is_centred & np.isin(seen, np.arange(len(self.features.plain)))).all():
+                _refuse(
+                    "a LinearKernel through another point than 0.5, or of features",
+                    "bbopt's are centred there in numeric columns",
+                )
             return Linear(columns), self._logs(kernel.variance, seen, -2.0)
         if type(kernel) is theirs.PeriodicKernel:
             logs = self._logs(kernel.lengthscale.sqrt(), seen, 0.0)
@@ -208,9 +246,11 @@ class _Reader:
     def _logs(self, values: torch.Tensor, seen: Any, power: float = 1.0) -> FloatArray:
         """Return the logarithms of values, one for each feature seen or one for all, as one a column."""
         logs = np.log(values.numpy().ravel()) + power * np.log(self.stretch[seen])
-        column = self.features.column[seen]
+        return self._by_column(logs, self.features.column[seen])
+
+    def _by_column(self, logs: FloatArray, column: IntArray) -> FloatArray:
         first = np.array([np.flatnonzero(column == j)[0] for j in np.unique(column)])
         by_column = logs[first]
         if not np.allclose(by_column[np.searchsorted(np.unique(column), column)], logs, rtol=0, atol=1e-9):
-            _refuse("several length-scales for the features of one column", "ours have one")
+            _refuse("several length-scales or variances for the features of one column", "ours have one")
         return np.asarray(by_column)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bbopt.errors import SpaceError
 from bbopt.surrogates.kernels.features import Features
 from bbopt.surrogates.kernels.kernel import GramPullback, Hyperprior, Placed, Pool, Pullback, RandomFeatures
 from bbopt.surrogates.kernels.profiles import multiply_lower, row_blocks
@@ -49,9 +50,18 @@ def _parts(kernel: Kernel, kind: "type[Sum] | type[Product]") -> tuple[Kernel, .
 
 @dataclass(frozen=True, slots=True)
 class Sum(Kernel):
-    """k = k_1 + w_2 k_2 + ...; theta holds those of the parts, then the log weights from the second on."""
+    """k = k_1 + w_2 k_2 + ...; theta holds those of the parts, then the log weights from the second on.
+
+    Raises
+    ------
+    SpaceError
+        For parts that are no kernels, or none.
+    """
 
     parts: tuple[Kernel, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", _checked(self))
 
     def hyperprior(self, features: Features) -> Hyperprior:
         """Return the parts' priors; log weights ~ N(0, 1)."""
@@ -71,9 +81,18 @@ class Sum(Kernel):
 
 @dataclass(frozen=True, slots=True)
 class Product(Kernel):
-    """k = k_1 k_2 ...; theta holds those of the parts."""
+    """k = k_1 k_2 ...; theta holds those of the parts.
+
+    Raises
+    ------
+    SpaceError
+        For parts that are no kernels, or none.
+    """
 
     parts: tuple[Kernel, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", _checked(self))
 
     def hyperprior(self, features: Features) -> Hyperprior:
         """Return the parts' priors."""
@@ -86,6 +105,19 @@ class Product(Kernel):
     def place(self, features: Features, theta: FloatArray, F: FloatArray) -> "PlacedProduct":
         """Place the points in every part."""
         return PlacedProduct(tuple(_place(self.parts, features, theta, F)))
+
+
+def _checked(kernel: "Sum | Product") -> tuple[Kernel, ...]:
+    parts: object = kernel.parts
+    if not isinstance(parts, (tuple, list)) or not parts:
+        raise SpaceError(f"{type(kernel).__name__}: parts must be kernels, at least one, got {parts!r}")
+    for part in parts:
+        if not isinstance(part, Kernel):
+            raise SpaceError(
+                f"{type(kernel).__name__}: parts must be kernels such as Matern(), got {part!r}; weights and "
+                "the output scale are learnt"
+            )
+    return tuple(parts)
 
 
 def _split(parts: tuple[Kernel, ...], features: Features, theta: FloatArray) -> list[FloatArray]:

@@ -4,8 +4,9 @@
 - A categorical column is one indicator a level times 1/sqrt(2): the squared distance of two different
   levels is 1 (Hamming). With descriptors it is those instead, scaled to a mean squared distance of 1.
 - A numeric column that is active only under a condition lies on a quarter circle of radius 2/pi, in arc
-  length; where it is inactive it is the centre: equally far from everything, and it says nothing (Swersky
-  et al. 2014, "Raiders of the lost architecture", section 3). An inactive categorical has no indicator.
+  length; where it is inactive it is the centre: equally far from all its values, and it says nothing of
+  them (Swersky et al. 2014, "Raiders of the lost architecture", section 3). So has an inactive categorical
+  no indicator; one with descriptors is at their mean.
 
 So the squared distance of features, summed over all columns, takes care of levels and conditions, and is
 still one matrix product.
@@ -22,7 +23,27 @@ from bbopt.space import Space
 from bbopt.space.parameters import Categorical, Parameter
 from bbopt.types import BoolArray, FloatArray, IntArray
 
-_RADIUS = 2 / np.pi
+RADIUS = 2 / np.pi
+"""Of the circles: a quarter of one is as long as the range of a column, 1."""
+
+
+def checked_columns(kernel: str, columns: object) -> tuple[str, ...] | None:
+    """Return the names that a kernel was given, one alone or several, as a tuple; None for all columns.
+
+    Raises
+    ------
+    SpaceError
+        For anything else, and for no name at all.
+    """
+    if columns is None:
+        return None
+    names = (columns,) if isinstance(columns, str) else columns
+    if not isinstance(names, (tuple, list)) or not names or not all(isinstance(n, str) for n in names):
+        raise SpaceError(
+            f'{kernel}: columns must be the names of parameters, such as ("x", "y"), or None for all of '
+            f"them, got {columns!r}"
+        )
+    return tuple(names)
 
 
 class Selection(NamedTuple):
@@ -73,8 +94,11 @@ class Features:
         return np.flatnonzero(~np.asarray(self.space.is_categorical) & ~self._conditional)
 
     @cached_property
-    def _arcs(self) -> IntArray:
-        """The numeric columns that are active only under conditions: two features each."""
+    def arcs(self) -> IntArray:
+        """The numeric columns that are active only under conditions: two features each, after the plain ones.
+
+        These are the cosine and the sine of an angle, times 2/pi; both are 0 where a column is inactive.
+        """
         return np.flatnonzero(~np.asarray(self.space.is_categorical) & self._conditional)
 
     @cached_property
@@ -99,7 +123,13 @@ class Features:
     def column(self) -> IntArray:
         """The column that each feature comes from, (f,)."""
         tables = [np.full(table.shape[1], j) for j, table in self._tables]
-        return np.concatenate([self.plain, np.repeat(self._arcs, 2), *tables])
+        return np.concatenate([self.plain, np.repeat(self.arcs, 2), *tables])
+
+    @cached_property
+    def indicated(self) -> IntArray:
+        """The categorical columns that are indicators of levels: those without descriptors."""
+        bare = [j for j, _ in self._tables if not self._varying[j].descriptors]  # type: ignore[attr-defined]
+        return np.array(bare, np.int64)
 
     def select(self, names: tuple[str, ...] | None) -> Selection:
         """Return the features of some parameters, of all by default.
@@ -139,7 +169,7 @@ class Features:
         F[:, : len(self.plain)] = X[:, self.plain]
         active = self.space.active(X) if self.space.is_conditional else None
         offset = len(self.plain)
-        for j in self._arcs:
+        for j in self.arcs:
             arc, _ = _arc(X[:, j])
             F[:, offset : offset + 2] = arc if active is None else arc * active[:, j, None]
             offset += 2
@@ -159,10 +189,10 @@ class Features:
             return dF
         dX = np.zeros((len(dF), self.space.d))
         dX[:, self.plain] = dF[:, : len(self.plain)]
-        if len(self._arcs):
+        if len(self.arcs):
             active = self.space.active(X)
             offset = len(self.plain)
-            for j in self._arcs:
+            for j in self.arcs:
                 _, tangent = _arc(X[:, j])
                 dX[:, j] = active[:, j] * (dF[:, offset : offset + 2] * tangent).sum(axis=1)
                 offset += 2
@@ -172,10 +202,10 @@ class Features:
 def _arc(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return places (b, 2) on the quarter circle, straight on beyond its ends, and unit tangents (b, 2)."""
     on = np.clip(x, 0.0, 1.0)
-    angle = on / _RADIUS
+    angle = on / RADIUS
     place = np.column_stack([np.cos(angle), np.sin(angle)])
     tangent = np.column_stack([-place[:, 1], place[:, 0]])
-    return _RADIUS * place + (x - on)[:, None] * tangent, tangent
+    return RADIUS * place + (x - on)[:, None] * tangent, tangent
 
 
 def _table(parameter: Categorical) -> FloatArray:

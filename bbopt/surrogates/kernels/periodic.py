@@ -14,10 +14,10 @@ import numpy as np
 from bbopt.errors import SpaceError
 from bbopt.surrogates.kernels import profiles
 from bbopt.surrogates.kernels.algebra import Kernel
-from bbopt.surrogates.kernels.features import Features, Selection
+from bbopt.surrogates.kernels.features import Features, Selection, checked_columns
 from bbopt.surrogates.kernels.kernel import GramPullback, Hyperprior, Pool, Pullback, RandomFeatures
 from bbopt.surrogates.kernels.stationary import Scaled, all_lengths
-from bbopt.types import FloatArray
+from bbopt.types import FloatArray, is_finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Periodic(Kernel):
 
     Parameters
     ----------
-    columns : tuple of str, optional
+    columns : str or tuple of str, optional
         Numeric parameters that are always active; default: all.
     period : float, optional
         The period of all columns as a share of their ranges, in (0, 10]: 0.25 repeats four times. Default:
@@ -35,15 +35,17 @@ class Periodic(Kernel):
     Raises
     ------
     SpaceError
-        For another period; at the first use, for columns that are categorical or conditional.
+        For another period, and for columns that are no names; at the first use, for columns that are
+        categorical or conditional.
     """
 
     columns: tuple[str, ...] | None = None
     period: float | None = None
 
     def __post_init__(self) -> None:
-        if self.period is not None and not 0 < self.period <= 10:
+        if self.period is not None and not (is_finite(self.period) and 0 < self.period <= 10):
             raise SpaceError(f"Periodic: period must be a share of the range in (0, 10], got {self.period!r}")
+        object.__setattr__(self, "columns", checked_columns("Periodic", self.columns))
 
     def hyperprior(self, features: Features) -> Hyperprior:
         """Return log length ~ N(0, 1) and, where learnt, log period ~ N(log 0.5, 0.5²)."""

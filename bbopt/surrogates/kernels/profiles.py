@@ -17,7 +17,7 @@ import numpy as np
 from bbopt.arrays import namespace
 from bbopt.types import FloatArray
 
-_FEW = 4096
+_FEW = 10_000
 """Up to so many elements a whole square is faster than the blocks of its triangle."""
 _BLOCK = 16384
 """Elements worked on at once: the few arrays of this size that a profile takes fit into a core's cache."""
@@ -136,6 +136,6 @@ def row_blocks(matrix: FloatArray, lower: bool) -> list[tuple[slice, slice]]:
     """Return the blocks of rows that together hold the matrix, or (a little more than) its lower triangle."""
     n, columns = matrix.shape
     most = max(16, _BLOCK // max(columns, 1))
-    height = min(most, max(24, columns // 5)) if lower else most  # in a triangle: skip most of the rest
+    height = min(most, max(24, columns // 3)) if lower else most  # in a triangle: skip most of the rest
     tops = range(0, n, height)
     return [(slice(top, top + height), slice(0, top + height if lower else columns)) for top in tops]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bbopt.surrogates.kernels.algebra import Kernel
-from bbopt.surrogates.kernels.features import Features
+from bbopt.surrogates.kernels.features import Features, Selection, checked_columns
 from bbopt.surrogates.kernels.kernel import GramPullback, Hyperprior, Pool, RandomFeatures
 from bbopt.surrogates.kernels.profiles import Profile
 from bbopt.surrogates.kernels.stationary import Scaled, all_lengths, cosines, length_prior
@@ -25,11 +25,19 @@ class RationalQuadratic(Kernel):
 
     Parameters
     ----------
-    columns : tuple of str, optional
+    columns : str or tuple of str, optional
         The parameters that it looks at; default: all.
+
+    Raises
+    ------
+    SpaceError
+        For columns that are no names.
     """
 
     columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", checked_columns("RationalQuadratic", self.columns))
 
     def hyperprior(self, features: Features) -> Hyperprior:
         """Return the priors of log length-scales and of log a ~ N(0, 1)."""
@@ -44,8 +52,8 @@ class RationalQuadratic(Kernel):
         """Divide by the length-scales."""
         selection = features.select(self.columns)
         inverse = 1.0 / np.exp(theta[:-1])
-        profile = Profile("rational quadratic", 1.0, rational_quadratic(float(np.exp(theta[-1]))))
-        return Mixed(profile, selection.of(F) * inverse[selection.column], inverse, selection)
+        Z = selection.of(F) * inverse[selection.column]
+        return Mixed(float(np.exp(theta[-1])), Z, inverse, selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +70,32 @@ class rational_quadratic:  # noqa: N801 (called like the other formulas)
 
 
 class Mixed(Scaled):
-    """Scaled points whose covariance has one more hyper-parameter, the shape."""
+    """Scaled points whose covariance has one more hyper-parameter, the shape a."""
 
-    __slots__ = ()
+    __slots__ = ("shape",)
+
+    def __init__(
+        self,
+        shape: float,
+        Z: FloatArray,
+        inverse: FloatArray,
+        selection: Selection,
+        data: FloatArray | None = None,
+    ) -> None:
+        super().__init__(
+            Profile("rational quadratic", 1.0, rational_quadratic(shape)), Z, inverse, selection, data
+        )
+        self.shape = shape
 
     def join(self, other: Scaled) -> "Mixed":
         """Return these points and then the others."""
         data = np.concatenate([self.data, other.data])
-        return Mixed(self.profile, data, self.inverse, self.selection, data)
+        return Mixed(self.shape, data, self.inverse, self.selection, data)
 
     def gram(self, pool: Pool) -> tuple[FloatArray, GramPullback]:
         """Return k (n, n) and its pullback."""
         k, pull_lengths = Scaled.gram(self, pool)
-        a = self._shape
+        a = self.shape
         with np.errstate(all="ignore"):  # junk above the diagonal
             log_w = np.log(k) / -a
             by_shape = a * k * (-np.expm1(-log_w) - log_w)
@@ -89,11 +110,5 @@ class Mixed(Scaled):
     def random_features(self, count: int, generator: np.random.Generator) -> RandomFeatures:
         """Return cosines whose frequencies are normal, with variances from a Gamma(a, 1/a)."""
         omega = generator.standard_normal((self.data.shape[1] - 2, count))
-        omega *= np.sqrt(generator.gamma(self._shape, 1.0 / self._shape, count))
+        omega *= np.sqrt(generator.gamma(self.shape, 1.0 / self.shape, count))
         return cosines(omega, generator.uniform(0.0, 2 * np.pi, count))
-
-    @property
-    def _shape(self) -> float:
-        formula = self.profile.formula
-        assert isinstance(formula, rational_quadratic)
-        return formula.shape

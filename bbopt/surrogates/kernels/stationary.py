@@ -10,10 +10,10 @@ from scipy.linalg import blas
 from bbopt.errors import SpaceError, UnsupportedError
 from bbopt.surrogates.kernels import profiles
 from bbopt.surrogates.kernels.algebra import Kernel
-from bbopt.surrogates.kernels.features import Features, Selection
+from bbopt.surrogates.kernels.features import Features, Selection, checked_columns
 from bbopt.surrogates.kernels.kernel import GramPullback, Hyperprior, Pool, Pullback, RandomFeatures
 from bbopt.surrogates.kernels.profiles import Profile
-from bbopt.types import FloatArray
+from bbopt.types import FloatArray, is_finite
 
 LENGTH_MU, LENGTH_SIGMA = 2.0**0.5, 3.0**0.5
 """log length-scale ~ N(mu + ½ log d, sigma²), as a density of the length-scale itself: typical distances
@@ -57,21 +57,22 @@ class Matern(_OfDistance):
     ----------
     nu : {2.5, 1.5, 0.5}
         Smoothness: twice differentiable, once, continuous.
-    columns : tuple of str, optional
+    columns : str or tuple of str, optional
         The parameters that it looks at; default: all.
 
     Raises
     ------
     SpaceError
-        For another nu.
+        For another nu, and for columns that are no names.
     """
 
     nu: float = 2.5
     columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.nu not in _MATERN:
+        if not is_finite(self.nu) or self.nu not in _MATERN:
             raise SpaceError(f"Matern: nu must be 0.5, 1.5 or 2.5, got {self.nu!r}")
+        object.__setattr__(self, "columns", checked_columns("Matern", self.columns))
 
     @property
     def profile(self) -> Profile:  # type: ignore[override]
@@ -85,11 +86,19 @@ class RBF(_OfDistance):
 
     Parameters
     ----------
-    columns : tuple of str, optional
+    columns : str or tuple of str, optional
         The parameters that it looks at; default: all.
+
+    Raises
+    ------
+    SpaceError
+        For columns that are no names.
     """
 
     columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", checked_columns("RBF", self.columns))
 
     @property
     def profile(self) -> Profile:  # type: ignore[override]
@@ -105,12 +114,22 @@ class Stationary(_OfDistance):
     ----------
     profile : Profile
         See :mod:`bbopt.surrogates.kernels.profiles` for how to write one.
-    columns : tuple of str, optional
+    columns : str or tuple of str, optional
         The parameters that it looks at; default: all.
+
+    Raises
+    ------
+    SpaceError
+        For what is no profile, and for columns that are no names.
     """
 
     profile: Profile
     columns: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.profile, Profile):
+            raise SpaceError(f"Stationary: profile must be a Profile, got {self.profile!r}")
+        object.__setattr__(self, "columns", checked_columns("Stationary", self.columns))
 
 
 class Scaled:

@@ -23,6 +23,8 @@ from bbopt.types import FloatArray
 
 KINDS = ("tail", "standardize", "yeo-johnson", "power-tail", "box-cox", "log", "rank", "winsorize")
 """What :func:`learn` knows by name."""
+POSITIVE = ("box-cox", "log")
+"""Those of them that need outcomes above 0."""
 AUTO = ("power-tail", "tail", "standardize")
 """What :func:`choose` chooses among, the first where nothing else is known."""
 MARGIN = 3.0
@@ -43,7 +45,7 @@ BOX_COX_POWERS = (-1.0, 2.0)
 FEW = 4
 """With fewer distinct outcomes there is no shape to learn."""
 MOST_KNOTS = 128
-"""Of a rank map, so that what is recorded of it stays short."""
+"""Of a rank map, which stays small however many outcomes are told."""
 
 _EPS, _TINY, _LARGEST = (float(getattr(np.finfo(np.float64), name)) for name in ("eps", "tiny", "max"))
 _LEAST_WIDTH = 1e-290
@@ -92,8 +94,7 @@ def learn(y: FloatArray, kind: str = "tail", power: float | None = None) -> Lear
     if kind not in KINDS:
         raise DataError(f"an outcome transform is one of {', '.join(KINDS)}, got {kind!r}")
     largest = float(np.abs(y).max(initial=0.0))
-    is_positive = kind in ("box-cox", "log")
-    if is_positive and len(y) and y.min() <= 0:
+    if possible(kind, y) != kind:
         raise DataError(
             f'outcome transform "{kind}" needs outcomes above 0, as minimised, but the smallest is '
             f'{float(y.min())!r}; "yeo-johnson" and "tail" take any'
@@ -106,8 +107,13 @@ def learn(y: FloatArray, kind: str = "tail", power: float | None = None) -> Lear
     scaled = y / unit
     if scaled.std() <= 4 * _EPS:
         return np.zeros_like(y), Outcome(kind, unit, centre=float(scaled.mean()))
-    first = Outcome(kind, unit) if is_positive else _first(kind, unit, scaled)
+    first = Outcome(kind, unit) if kind in POSITIVE else _first(kind, unit, scaled)
     return _standardize(first, _shape(kind, first.scale(y), power), y)
+
+
+def possible(kind: str, y: FloatArray) -> str:
+    """Return the kind, or "yeo-johnson", which takes any, where outcomes (n,) of 0 or less rule it out."""
+    return "yeo-johnson" if kind in POSITIVE and len(y) and y.min() <= 0 else kind
 
 
 def choose(

@@ -1,39 +1,16 @@
 """The increasing map between the outcomes of a study and the units of its model."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import log
-from typing import Any
 
 import numpy as np
 
-from bbopt.errors import DataError
-from bbopt.surrogates.outcomes.shapes import BoxCox, Piecewise, PowerTail, Shape, Tail, YeoJohnson
+from bbopt.surrogates.outcomes.shapes import Piecewise, Shape
 from bbopt.types import FloatArray
 
 _LARGEST = float(np.finfo(np.float64).max)
 _MOST_SD = 1e6
-
-_SHAPES: Mapping[str, type[Shape] | None] = {
-    "standardize": None,
-    "tail": Tail,
-    "yeo-johnson": YeoJohnson,
-    "power-tail": PowerTail,
-    "box-cox": BoxCox,
-    "log": BoxCox,
-    "rank": Piecewise,
-    "winsorize": Piecewise,
-}
-_WORDS = {
-    "standardize": "centred and scaled",
-    "tail": "with the bad tail compressed by logarithms",
-    "yeo-johnson": "made more normal by the Yeo-Johnson power {power:g}",
-    "power-tail": "made more normal by the Yeo-Johnson power {power:g}, their bad tail then compressed",
-    "box-cox": "made more normal by the Box-Cox power {power:g}",
-    "log": "as their logarithms",
-    "rank": "as the normal scores of their ranks",
-    "winsorize": "capped where far worse than the median",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,42 +107,6 @@ class Outcome:
         if self.shape is None:
             return np.ones_like(s)
         return np.exp(np.clip(self.shape.log_stretch(s), -708.0, 709.0))
-
-    @property
-    def words(self) -> str:
-        """The map in words, to follow "outcomes"."""
-        if self.shape is None:
-            return _WORDS["standardize"]
-        return _WORDS[self.name].format(**asdict(self.shape))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the map as plain JSON data."""
-        data = {field.name: getattr(self, field.name) for field in fields(self)}
-        if self.shape is not None:
-            numbers = asdict(self.shape)
-            data["shape"] = {key: list(n) if isinstance(n, tuple) else n for key, n in numbers.items()}
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Outcome":
-        """Return the map that :meth:`to_dict` wrote down.
-
-        Raises
-        ------
-        DataError
-            When the data describe no map.
-        """
-        try:
-            rest = dict(data)
-            shape, written = _SHAPES[rest["name"]], rest.pop("shape")
-            if shape is None or written is None:
-                return cls(**rest)
-            numbers: dict[str, Any] = dict(written)
-            for key in numbers.keys() & {"t", "s"}:
-                numbers[key] = tuple(numbers[key])
-            return cls(**rest, shape=shape(**numbers))
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"outcome transform: expected what to_dict() writes, got {data!r}") from error
 
 
 def _chord(increasing: Callable[[FloatArray], FloatArray], x: FloatArray, reach: FloatArray) -> FloatArray:
