@@ -116,13 +116,14 @@ def _runs(
         arguments = (*problem, *state, LINE_SEARCH_STEPS, line_searches[i])
 
         def advance() -> bool:
-            while True:
+            for _ in range(3):
                 setulb(*arguments)
                 wanted = task.item(0)
                 if wanted == 3:  # an evaluation
                     return True
                 if wanted != 1:  # 1: an iteration is complete, go on; anything else: converged or stuck
-                    return False
+                    break
+            return False
 
         return advance
 

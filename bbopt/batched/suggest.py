@@ -305,7 +305,7 @@ def _starts(loop: Loop, posterior: LogPosterior) -> FloatArray:
     if posterior.n <= fit.LARGE:
         found = fit.starts(posterior, loop.theta, loop.n_new)
     elif loop.theta is None:
-        found = np.column_stack([prior.starts, fit.COLD_STARTS])
+        found = cold.first_starts(prior)
     else:
         found = np.array([loop.theta])
     return cold.every_start(prior, found) if len(found) > 2 else found

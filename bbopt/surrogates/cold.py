@@ -29,8 +29,13 @@ NEAR = 0.7
 """Points are of one mode when no logarithm differs by more than this; at 1.5 different modes merge."""
 SETTLED = 8
 """Evaluations after which a search may be given up: before, it passes by modes on its way to others."""
-UNEVEN = 1.5
-"""By how much log lengths of a random start differ from its level, both ways."""
+FIRST_STARTS = ((0.0, -11.5), (1.0, -11.5), (1.0, -3.0))
+"""Log output scale and log noise of the first starts, beside the kernel's own (``Hyperprior.starts``: smooth,
+rough, noisy)."""
+UNEVEN_STARTS = ((0.5, 0.0, -8.0), (0.5, 1.0, -11.5), (0.0, 0.0, -5.0))
+"""Of those in which columns differ in length: how far from smooth to rough, log scale, log noise."""
+UNEVEN, RANDOM = 1.2, 1.5
+"""By how much log lengths differ there, and in random starts, both ways."""
 RANGES = ((-0.2, 1.0), (-0.5, 1.5), (-12.0, -2.0))
 """Of random starts: level of the lengths from smooth (0) to rough (1), log output scale, log noise."""
 TOLERANCE, VALUE_TOLERANCE = 0.03, 3e-6
@@ -104,12 +109,23 @@ def every_start(prior: Hyperprior, starts: FloatArray) -> FloatArray:
     return np.vstack([starts, random_starts(prior, max(MOST_STARTS - len(starts), 0))])
 
 
+def first_starts(prior: Hyperprior) -> FloatArray:
+    """Return starts theta (6, p + 2): smooth, rough, noisy; then three in which columns differ in length."""
+    smooth, rough = prior.starts[:2]
+    apart = UNEVEN * (2.0 * Key(0).child("uneven starts").uniform_rows(0, 3, len(prior)) - 1.0)
+    uneven = [
+        [*(smooth + share * (rough - smooth) + prior.is_density * u), scale, noise]
+        for u, (share, scale, noise) in zip(apart, UNEVEN_STARTS, strict=True)
+    ]
+    return np.vstack([np.column_stack([prior.starts, FIRST_STARTS]), uneven])
+
+
 def random_starts(prior: Hyperprior, count: int) -> FloatArray:
     """Return starts theta (count, p + 2): lengths differ by column, about a level from long to rough."""
     smooth, rough = prior.starts[:2]
     u = Key(0).child("cold starts").uniform_rows(0, count, len(prior) + 3)
     level, scale, noise = ((low + (high - low) * u[:, [i]]) for i, (low, high) in enumerate(RANGES))
-    theta = smooth + level * (rough - smooth) + UNEVEN * prior.is_density * (2.0 * u[:, 3:] - 1.0)
+    theta = smooth + level * (rough - smooth) + RANDOM * prior.is_density * (2.0 * u[:, 3:] - 1.0)
     return np.hstack([theta, scale, noise])
 
 

@@ -11,13 +11,11 @@ import numpy as np
 
 from bbopt.errors import FitError
 from bbopt.lbfgs import minimize_batch
-from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.surrogates import cold
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
-from bbopt.surrogates.kernels.kernel import Hyperprior
 from bbopt.surrogates.likelihood import LogPosterior, Prior
 from bbopt.surrogates.merging import merge
 from bbopt.surrogates.outcomes import Outcome, learn
@@ -25,25 +23,17 @@ from bbopt.types import FloatArray
 
 MOST_WARM = 8
 """The most evaluations from the last fit on: it is next to the maximum, and the next ask goes on."""
-LARGE, SUBSET = 600, 300
+LARGE, SUBSET = 300, 200
 """With more observations than LARGE, cold starts are tried on SUBSET of them, and the best one goes on with
 all: which mode is the highest shows on a part, and an evaluation costs (n / SUBSET)³ as much on all."""
 SLOW = 1000
-"""With more observations than this a fit gets fewer evaluations, so that an ask takes n², not n³."""
+"""With more observations than this a fit gets the fewer evaluations, the more time each takes: n³."""
 LITTLE = 0.02
 """Nats. Going on from the last fit ends after a step that gains less; and at once, where the gradient g on
 the data of now says that each logarithm has less to gain, ½ g² / n with a curvature of n."""
 FRESH_START_EVERY = 10
 """A warm-started fit also tries a cold start when the number of observations passes a multiple of this, or
 of a tenth of that number where it is larger."""
-
-COLD_STARTS = ((0.0, -11.5), (1.0, -11.5), (1.0, -3.0))
-"""Log output scale and log noise of the cold starts, beside the kernel's own (``Hyperprior.starts``: smooth,
-rough, noisy)."""
-UNEVEN_STARTS = ((0.5, 0.0, -8.0), (0.5, 1.0, -11.5), (0.0, 0.0, -5.0))
-"""More of them, in which columns differ in length: how far from smooth to rough, log scale, log noise."""
-UNEVEN = 1.2
-"""By how much log lengths differ there, both ways."""
 
 GRADIENT_TOLERANCE = 1e-3
 """A fresh start ends when no derivative of the log posterior exceeds this per observation, within
@@ -135,32 +125,21 @@ def log_posterior(
 def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1) -> FloatArray:
     """Return the points theta (k, p) from which to search; see :func:`maximize`.
 
-    Cold: long length-scales with little noise, short ones with little, long ones with much; and others in
-    which columns differ. Warm: where the previous fit, on n_new observations less, ended; and one of the
-    cold ones too when a fresh start is due. Of many observations the best of these on a part of them alone.
+    Cold: :func:`bbopt.surrogates.cold.first_starts`. Warm: where the previous fit, on n_new observations
+    less, ended; and one of the cold ones too when a fresh start is due. Of many observations the best of
+    these on a part of them alone.
     """
     prior = posterior.covariance.hyperprior
     if previous is None or len(previous) != len(prior) + 2 or not np.isfinite(previous).all():
-        found = _cold_starts(prior)
+        found = cold.first_starts(prior)
     elif is_due(posterior.n, n_new):
-        fresh = _cold_starts(prior)
+        fresh = cold.first_starts(prior)
         found = np.array([previous, fresh[posterior.n // _period(posterior.n) % len(fresh)]])
     else:
         found = np.array([previous])
     if posterior.n <= LARGE or len(found) == 1:
         return found
     return np.array([maximize(posterior.part(SUBSET), found).hyperparameters.to_list()])
-
-
-def _cold_starts(prior: Hyperprior) -> FloatArray:
-    even = np.column_stack([prior.starts, COLD_STARTS])
-    smooth, rough = prior.starts[:2]
-    apart = UNEVEN * (2.0 * Key(0).child("uneven starts").uniform_rows(0, 3, len(prior)) - 1.0)
-    uneven = [
-        [*(smooth + share * (rough - smooth) + prior.is_density * u), scale, noise]
-        for u, (share, scale, noise) in zip(apart, UNEVEN_STARTS, strict=True)
-    ]
-    return np.vstack([even, uneven])
 
 
 def is_due(n: int, n_new: int) -> bool:
@@ -195,16 +174,16 @@ class Limits(NamedTuple):
 
 def limits(n: int, n_starts: int, n_new: int = 1) -> Limits:
     """Return when a search on n observations ends; see :func:`maximize`."""
-    is_warm = n_starts == 1
-    most = min(MOST_WARM + 2 * (n_new - 1), cold.MOST) if is_warm else cold.MOST
-    if n > LARGE:
-        most = max(2, round(min(most, MOST_WARM) * min(1.0, SLOW / n)))
-    if (
-        is_warm
-    ):  # the first step is Newton's at a curvature of n; a power of two leaves a kept start as it was
-        return Limits(2.0 ** -round(0.5 * np.log2(n)), (2 * LITTLE) ** 0.5, LITTLE, most)
-    fresh = min(max(GRADIENT_TOLERANCE * n, 0.1), 0.5)
-    return Limits(1.0, fresh if n_starts == 2 else cold.TOLERANCE, LITTLE / 10, most)
+    if n_starts > 1:
+        fresh = min(max(GRADIENT_TOLERANCE * n, 0.1), 0.5)
+        return Limits(1.0, fresh if n_starts == 2 else cold.TOLERANCE, LITTLE / 10, cold.MOST)
+    # The first step is Newton's at a curvature of n. A power of two leaves a start that is kept as it was.
+    unit = 2.0 ** -round(0.5 * np.log2(n))
+    most = min(MOST_WARM + 2 * (n_new - 1), cold.MOST)
+    little = (
+        LITTLE if n_new <= n / FRESH_START_EVERY else LITTLE / 100
+    )  # a start from elsewhere has far to go
+    return Limits(unit, (2 * little) ** 0.5, little, max(2, round(most * min(1.0, SLOW / n) ** 3)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.ensemble import Ensemble, sample_hyperparameters
-from bbopt.surrogates.fit import Maximum, check, is_due, log_posterior, maximize, starts
+from bbopt.surrogates.fit import FRESH_START_EVERY, Maximum, check, is_due, log_posterior, maximize, starts
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
 from bbopt.surrogates.likelihood import LogPosterior
@@ -242,7 +242,7 @@ class _Task:
         theta = found.hyperparameters.to_list()
         p = posterior.covariance.n_kernel
         start = [*theta[:p], *theta[-2:]] if is_warped else [*theta[:p], *[0.0] * (2 * n_plain), *theta[-2:]]
-        rival = maximize(other, np.array([start]), self.n_new + 3)
+        rival = maximize(other, np.array([start]), min(self.n_new, FRESH_START_EVERY) + 3)
         pays = max(WARPING_PAYS, n_plain)
         needed = -pays if is_warped else pays
         return (other, rival) if rival.value - found.value > needed else (posterior, found)
