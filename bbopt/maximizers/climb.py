@@ -20,6 +20,8 @@ WIDEST, SHRINK = 0.3, 0.6
 MOVED = 2.0
 """About so many columns move in a random step, at least one: steps of forests lie along the axes."""
 
+_ROUNDING = 1e-6
+
 Value: TypeAlias = Callable[[FloatArray], FloatArray]
 """Values (b,) of snapped points X (b, q, d); -inf where a known constraint is broken."""
 ValueAndGrad: TypeAlias = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -39,10 +41,11 @@ def gliding(space: Space, X: FloatArray, fixed: FloatArray | None) -> BoolArray:
 
 def climb(
     value_and_grad: ValueAndGrad, scale: FloatArray, space: Space, X: FloatArray, free: BoolArray
-) -> FloatArray:
+) -> tuple[FloatArray, BoolArray]:
     """Return snapped feasible points (r, q, d) to which L-BFGS leads, in units of the length-scales.
 
-    Linear known constraints are followed; from others, and from rounding, points are pulled back.
+    Linear known constraints are followed; from others, and from rounding, points are pulled back. The
+    second result (r,) says which starts came to an end at such an edge.
 
     Parameters
     ----------
@@ -81,7 +84,9 @@ def climb(
     moved = np.clip(Z * scales, lower, upper).reshape(-1, d)
     if (space.n_levels > 0).any() or space.is_conditional:
         moved = space.project(moved)
-    return back_to_feasible(space, X.reshape(-1, d), moved).reshape(X.shape)
+    inside = back_to_feasible(space, X.reshape(-1, d), moved)
+    pulled = np.any((np.abs(inside - moved) > _ROUNDING).reshape(r, -1), axis=1)
+    return inside.reshape(X.shape), np.asarray(pulled)
 
 
 def wander(

@@ -121,10 +121,14 @@ class _Search:
             return X, values
         if goal.value_and_grad is None:
             return wander(goal.value, goal.scale, space, X, values, free, rng)
-        moved = climb(goal.value_and_grad, goal.scale, space, X, free)
+        moved, stopped = climb(goal.value_and_grad, goal.scale, space, X, free)
         found = goal.value(moved)
         better = found > values
-        return np.where(better[:, None, None], moved, X), np.where(better, found, values)
+        X, values = np.where(better[:, None, None], moved, X), np.where(better, found, values)
+        if stopped.any():  # by a constraint that gradients know nothing of: random steps lead along it
+            start = X[stopped], values[stopped], free[stopped]
+            X[stopped], values[stopped] = wander(goal.value, goal.scale, space, *start, rng)
+        return X, values
 
     def change(self, how: Change, X: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Change levels, in one member of each start after the other."""

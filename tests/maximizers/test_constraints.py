@@ -109,3 +109,20 @@ def test_constraints_that_are_not_linear_in_the_cube_still_hold():
     x = maximize(Bowl([1.0, 1.0, 1.0]), space, 1, none(3), None, Key(0))
     assert space.feasible(x).all()
     assert Bowl([1.0, 1.0, 1.0]).value(x)[0] > -0.9
+
+
+def test_curved_edges_are_followed_by_random_steps():
+    space = Space([Real(name, 0, 1) for name in "abc"], constraints=["a * b <= 0.2", "a**2 + c <= 0.6"])
+    target = np.array([0.7, 0.6, 0.5])
+    edge = minimize(
+        lambda x: ((x - target) ** 2).sum(),
+        np.full(3, 0.3),
+        method="SLSQP",
+        bounds=[(0, 1)] * 3,
+        constraints={"type": "ineq", "fun": lambda x: [0.2 - x[0] * x[1], 0.6 - x[0] ** 2 - x[2]]},
+        options={"ftol": 1e-12},
+    )
+    bowl = Bowl(target)
+    for seed in range(3):
+        found = maximize(bowl, space, 1, none(3), None, Key(seed))
+        assert -bowl.value(found)[0] < edge.fun + 1e-3  # without them 0.003 to 0.015
