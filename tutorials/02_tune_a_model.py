@@ -188,7 +188,10 @@ axes.step(
 )
 axes.set(yscale="log", xlabel="trial", ylabel="1 - average precision")
 axes.legend(frameon=False)
-figure.savefig(Path(folder.name) / "convergence.png", dpi=120)
+pictures = Path("tutorial-figures")  # in the folder where this runs
+pictures.mkdir(exist_ok=True)
+figure.savefig(pictures / "convergence.png", dpi=120)
+print("figure:", (pictures / "convergence.png").resolve())
 
 # %% [markdown]
 # ## Does it hold?

@@ -10,7 +10,7 @@ import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition
 from bbopt.data.history import keys
-from bbopt.errors import SpaceExhausted
+from bbopt.errors import FitError, SpaceExhausted
 from bbopt.maximizers.candidates import candidates, spread_out
 from bbopt.maximizers.refine import Goal, refine
 from bbopt.rng import Key
@@ -60,6 +60,8 @@ def maximize(
 
     Raises
     ------
+    FitError
+        When the acquisition has no values.
     SpaceExhausted
         When fewer than n points that are not excluded were found: exact for small finite spaces, after
         a bounded search in others.
@@ -74,6 +76,8 @@ def maximize(
     X = candidates(space, acquisition.scale, starts, fixed, rng, raw)
     values = acquisition.value(X) if len(X) else np.empty(0)
     restarts = restarts or RESTARTS[space.d > 10 or bool((space.n_levels > 0).all())]
+    if len(X) and np.isnan(values).all():
+        raise FitError(f"the acquisition {type(acquisition).__name__} is nan at all of {len(X)} points")
     chosen = spread_out(X, values, acquisition.scale, restarts)
     goal = _goal(acquisition, space, exclude)
     first = goal.value(X[chosen, None]) if (space.n_levels > 0).all() else values[chosen]
@@ -113,8 +117,8 @@ def _best_distinct(X: FloatArray, values: FloatArray, n: int, exclude: FloatArra
     """Return the n best rows that differ from each other and from the excluded ones."""
     seen = set() if exclude is None else set(keys(exclude))
     rows, names = [], keys(X)
-    for i in np.argsort(-values, kind="stable"):
-        if values[i] == -np.inf:
+    for i in np.argsort(-values, kind="stable"):  # nan comes last
+        if not values[i] > -np.inf:
             break
         key = names[i]
         if key not in seen:

@@ -197,11 +197,15 @@ class BayesianOptimization:
                 shared["one_by_one"] = str(error)
             else:
                 alone = LogExpectedImprovement(first, best)
-                tags = [_tag("joint LogEI", alone, fitted, failures, x[None]) for x in X]
+                title = f"joint {criteria.title(acquisition)}"
+                tags = [_tag(title, alone, fitted, failures, x[None]) for x in X]
         elif self.batch == "joint" and request.n > 1:
             shared["one_by_one"] = f"{request.n} are too many to be moved together, at most {_MOST_JOINT} are"
         if penalties := int(np.count_nonzero(history.status == Status.COMPLETE)) - len(data.X):
             shared["set_aside"] = penalties
+        if request.fixed is not None:
+            varying = [parameter.name for parameter in space.parameters if not parameter.is_constant]
+            shared["held"] = [varying[j] for j in np.flatnonzero(~np.isnan(request.fixed))]
         return Proposals(X, [{**tag, "model": notes, **shared} for tag in tags])
 
     def _acquisition(
@@ -223,7 +227,9 @@ def _tag(
     """Return what explanations need to know of a point x (1, d), as plain data."""
     mean, sd = fitted.predict(x)
     tag: Tag = {"by": title, "mean": float(mean[0]), "sd": float(sd[0]), **criteria.doubt(promise, x)}
-    return tag if failures is None else {**tag, "chance": float(failures.probability(x)[0])}
+    if failures is not None:
+        tag.update(chance=float(failures.probability(x)[0]), doubt=failures.doubt)
+    return tag
 
 
 @lru_cache(maxsize=64)

@@ -109,6 +109,11 @@ def _try_out(surrogate: Any, acquisition: "str | Criterion", spec: Spec) -> None
                 f"work with a {type(model).__name__}"
             )
             promise = criteria.make(name, model, Situation(best, key, space))
+            if not hasattr(promise, "value"):
+                raise SpaceError(
+                    f"BayesianOptimization: acquisition {criteria.title(name)}(model, situation) "
+                    f"must return an Acquisition (scale, is_smooth, value, value_and_grad), got {promise!r}"
+                )
             values = promise.value_and_grad(X)[0] if promise.is_smooth else promise.value(X)
             shape, _ = np.shape(values), promise.scale
         except (SpaceError, UnsupportedError):
@@ -117,6 +122,8 @@ def _try_out(surrogate: Any, acquisition: "str | Criterion", spec: Spec) -> None
             raise SpaceError(f"BayesianOptimization: {what}: {error}") from error
         except Exception:
             return
+    if shape == (_RESULTS,) and np.isnan(values).all():
+        raise SpaceError(f"BayesianOptimization: {what}: its values are nan")
     if shape != (_RESULTS,):
         raise SpaceError(
             f"BayesianOptimization: {what}: of {_RESULTS} points it gives values of shape {shape} instead of "

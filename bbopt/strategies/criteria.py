@@ -120,13 +120,17 @@ def make(acquisition: "str | Criterion", model: Surrogate, situation: Situation)
 def doubt(acquisition: Acquisition, x: FloatArray) -> Tag:
     """Return how not knowing counts in the value of a point x (1, d), where that can be said.
 
-    "exploration": the share of an expected improvement that is owed to it, in [0, 1]. "sds": how many
-    standard deviations a confidence bound lies off the mean.
+    "exploration": the share of an expected improvement that is owed to it, in [0, 1]; "gain": whether the
+    mean itself promises one. "sds": how many standard deviations a confidence bound lies off the mean.
     """
     match acquisition:
         case ExpectedImprovement() | LogExpectedImprovement():
             mean, variance = acquisition.surrogate.posterior(x)
-            return {"exploration": float(np.mean(exploration(mean, np.sqrt(variance), acquisition.best)))}
+            share = exploration(mean, np.sqrt(variance), acquisition.best)
+            return {
+                "exploration": float(np.mean(share)),
+                "gain": bool(np.mean(acquisition.best - mean) > 0),
+            }
         case LowerConfidenceBound():
             return {"sds": sqrt(acquisition.beta)}
     return {}

@@ -11,6 +11,7 @@ from bbopt.spec import Spec
 from bbopt.strategies.strategy import AnyStrategy
 
 _AT_AN_END = 1e-6
+_DOUBTFUL = 0.01
 _OUTCOMES = {
     "standardize": "centred and scaled",
     "tail": "bad ones compressed by a logarithm",
@@ -47,7 +48,14 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
         parts += _promise(tag, spec)
         parts += _edges(trial, spec.space)
     if "chance" in tag:
-        parts.append(f"its chance not to fail is put at {tag['chance']:.0%}")
+        chance = f"its chance not to fail is put at {tag['chance']:.0%}"
+        if tag.get("doubt", 0.0) >= _DOUBTFUL:
+            chance += (
+                f", if it depends on the place: after so few failures that is doubted ({tag['doubt']:.0%})"
+            )
+        parts.append(chance)
+    if "held" in tag:
+        parts.append(f"{listed(tag['held'])} {'was' if len(tag['held']) == 1 else 'were'} fixed by you")
     if "failures_ignored" in tag:
         reason = tag["failures_ignored"]
         parts.append(f"failures were not looked at, because no model of them could be fitted: {reason}")
@@ -91,13 +99,12 @@ def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
         parts.append(f"it is judged by the good end of the mean ± {tag['sds']:.3g} standard deviations")
     if "exploration" in tag:
         share = tag["exploration"]
-        reason = (
-            "the model expects no gain there, but cannot rule one out"
-            if share > 0.9
-            else "the model is sure of a gain"
-            if share < 0.1
-            else "the rest is gain that the model expects"
-        )
+        if not tag.get("gain", share < 0.9):
+            reason = "the model expects no gain there, but cannot rule one out"
+        elif share < 0.1:
+            reason = "the model is sure of a gain"
+        else:
+            reason = "the rest is gain that the model expects"
         parts.append(f"{share:.0%} of what it promises comes from not knowing (exploration): {reason}")
     if "outcome" in tag:
         parts.append(_form(tag))

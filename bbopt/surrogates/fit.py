@@ -22,7 +22,7 @@ from bbopt.surrogates.outcomes import Outcome, learn
 from bbopt.types import FloatArray
 
 MOST_WARM = 8
-"""The most evaluations from the last fit on: it is next to the maximum, and the next ask goes on."""
+"""The most evaluations from the last fit on: mostly it is next to the maximum, and three to five do."""
 LARGE, SUBSET = 300, 200
 """With more observations than LARGE, cold starts are tried on SUBSET of them, and the best one goes on with
 all: which mode is the highest shows on a part, and an evaluation costs (n / SUBSET)³ as much on all."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from bbopt.errors import SpaceError
+from bbopt.errors import DataError, SpaceError
 from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.surrogates.covariance import Covariance
@@ -15,6 +15,7 @@ from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
 from bbopt.surrogates.likelihood import LogPosterior
 from bbopt.surrogates.outcomes import KINDS, Outcome, choose, learn, possible
+from bbopt.surrogates.threads import single_threaded
 from bbopt.types import FloatArray, Tag, is_whole
 
 WARPING_PAYS = 3.0
@@ -96,16 +97,22 @@ class GaussianProcess:
 
         Raises
         ------
+        DataError
+            For arrays of other shapes, and noise below 0.
         FitError
             When there is nothing to fit, or no factorisation succeeds.
         """
+        _check_shapes(space, X, y, variance, noise)
         check(X, y)
-        task = _Task(self, space, X, y, variance, noise, _Notes.read(previous))
+        with single_threaded():
+            return self._fit(_Task(self, space, X, y, variance, noise, _Notes.read(previous)), rng or Key(0))
+
+    def _fit(self, task: "_Task", rng: Key) -> "tuple[GP | Ensemble, Tag]":
         z, outcome = task.outcome()
         posterior, found = task.fitted(z, outcome)
         notes: Tag = {
             "theta": found.hyperparameters.to_list(),
-            "n": len(y),
+            "n": len(task.y),
             "outcome": outcome.name,
             "warped": posterior.covariance.is_warped,
         }
@@ -120,8 +127,24 @@ class GaussianProcess:
             if added > 1e-12:
                 notes["jitter"] = added
             return gp, notes
-        draws = task.members(posterior, found.hyperparameters, (rng or Key(0)).child("ensemble"), notes)
+        draws = task.members(posterior, found.hyperparameters, rng.child("ensemble"), notes)
         return Ensemble(tuple(posterior.process(one, outcome) for one in draws)), notes
+
+
+def _check_shapes(
+    space: Space, X: FloatArray, y: FloatArray, variance: FloatArray | None, noise: float | None
+) -> None:
+    if not isinstance(space, Space):
+        raise DataError(f"GaussianProcess.fit: space must be a Space, got {space!r}")
+    wanted = {"X": (len(y), space.d), "y": (len(y),), "variance": (len(y),)}
+    for name, array in (("X", X), ("y", y), ("variance", variance)):
+        if array is not None and np.shape(array) != wanted[name]:
+            raise DataError(
+                f"GaussianProcess.fit: {name} must have shape {wanted[name]} for {len(y)} outcomes in "
+                f"{space.d} columns, got {np.shape(array)}"
+            )
+    if noise is not None and not noise >= 0:
+        raise DataError(f"GaussianProcess.fit: noise must be None or a number of at least 0, got {noise!r}")
 
 
 @dataclass(frozen=True, slots=True)

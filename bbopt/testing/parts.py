@@ -52,9 +52,23 @@ def _differences(function: Any, X: FloatArray) -> FloatArray:
     return np.stack([slope(function, X, e) for e in np.eye(X.shape[1])], axis=1)
 
 
-def _assert_derivatives(gradient: FloatArray, numeric: FloatArray) -> None:
+def _assert_derivatives(gradient: FloatArray, numeric: FloatArray, what: str) -> None:
     largest = np.abs(numeric).max(initial=0.0)
-    np.testing.assert_allclose(gradient, numeric, rtol=RELATIVE, atol=ABSOLUTE * largest)
+    message = f"{what}: this (actual) is not what differences of the values say (desired)"
+    np.testing.assert_allclose(gradient, numeric, RELATIVE, ABSOLUTE * largest, err_msg=message)
+
+
+def _made(part: Any) -> Any:
+    """Return what ``make`` returned, unless that is no object."""
+    assert part is not None, "make returned None: return the part under test"
+    assert not isinstance(part, type), (
+        f"make returned the class {part.__name__}: return an object, {part.__name__}()"
+    )
+    return part
+
+
+def _unnamed(contract: object, what: str) -> NotImplementedError:
+    return NotImplementedError(f"{type(contract).__name__}: define make, which returns {what} under test")
 
 
 def _wave(X: FloatArray) -> FloatArray:
@@ -66,14 +80,14 @@ class KernelContract:
 
     def make(self) -> Kernel:
         """Return the kernel under test."""
-        raise NotImplementedError
+        raise _unnamed(self, "the kernel")
 
     def space(self) -> Space:
         """Return a space that it suits."""
         return Space([Real("x", 0, 1), Real("y", 0, 1), Categorical("kind", ["u", "v", "w"])])
 
     def _case(self, n: int) -> tuple[Covariance, FloatArray, FloatArray]:
-        covariance = Covariance(self.space(), self.make())
+        covariance = Covariance(self.space(), _made(self.make()))
         prior = covariance.hyperprior
         draw = np.random.default_rng(0)
         theta = np.clip(prior.starts[1] + 0.3 * draw.standard_normal(len(prior)), prior.lower, prior.upper)
@@ -83,11 +97,12 @@ class KernelContract:
         """Names, bounds and starts belong together."""
         covariance, _, _ = self._case(1)
         prior = covariance.hyperprior
-        assert len(prior.names) == len(prior.mu) == len(prior.sigma)
-        assert prior.starts.shape == (3, len(prior))
-        assert (prior.lower <= prior.starts).all()
-        assert (prior.starts <= prior.upper).all()
-        assert (prior.sigma > 0).all()
+        p = len(prior.names)
+        assert len(prior.mu) == len(prior.sigma) == p, "hyperprior: names, mu and sigma differ in length"
+        assert prior.starts.shape == (3, p), f"hyperprior: starts must be (3, {p}), got {prior.starts.shape}"
+        inside = (prior.lower <= prior.starts) & (prior.starts <= prior.upper)
+        assert inside.all(), "hyperprior: starts must lie between lower and upper"
+        assert (prior.sigma > 0).all(), f"hyperprior: sigma must be above 0, got {prior.sigma}"
 
     def test_covariances_are_positive_definite_and_agree(self) -> None:
         """Gram, cross and diagonal are one function, however points are joined."""
@@ -95,11 +110,16 @@ class KernelContract:
         placed, _ = covariance.place_points(theta, X)
         lower, _ = placed.gram(Pool(30))
         K = np.tril(lower) + np.tril(lower, -1).T
-        assert np.linalg.eigvalsh(K).min() > -1e-8 * np.abs(K).max()
-        np.testing.assert_allclose(placed.cross(placed)[0], K, atol=1e-7)
-        np.testing.assert_allclose(placed.diagonal()[0], np.diag(K), atol=1e-12)
+        least = np.linalg.eigvalsh(K).min()
+        assert least > -1e-8 * np.abs(K).max(), (
+            f"not positive definite: the covariance of 30 points has the eigenvalue {least:.3g}"
+        )
+        cross, diagonal = placed.cross(placed)[0], placed.diagonal()[0]
+        np.testing.assert_allclose(cross, K, atol=1e-7, err_msg="cross is not gram")
+        np.testing.assert_allclose(diagonal, np.diag(K), atol=1e-12, err_msg="diagonal is not that of gram")
         first, second = (covariance.place_points(theta, part)[0] for part in (X[:20], X[20:]))
-        np.testing.assert_allclose(np.tril(first.join(second).gram(Pool(30))[0]), np.tril(K), atol=1e-12)
+        joined = np.tril(first.join(second).gram(Pool(30))[0])
+        np.testing.assert_allclose(joined, np.tril(K), atol=1e-12, err_msg="joined points are not as one")
 
     def test_pullbacks_are_derivatives(self) -> None:
         """Of the gram matrix in the hyper-parameters; of covariances in the points."""
@@ -114,7 +134,8 @@ class KernelContract:
 
         numeric = np.array([slope(total, theta, e) for e in np.eye(len(theta))])
         gradient, _ = covariance.place_points(theta, X)[0].gram(Pool(8))[1](G.copy())
-        _assert_derivatives(gradient, numeric)
+        of_profile = "where a Profile is used, the second output of its formula must be -2 dk/du"
+        _assert_derivatives(gradient, numeric, f"gram's pullback to hyper-parameters; {of_profile}")
 
         at = covariance.space.project(draw.uniform(0.1, 0.9, (4, X.shape[1])))
         W, w = draw.standard_normal((4, 8)), draw.standard_normal(4)
@@ -127,7 +148,9 @@ class KernelContract:
         placed, to_X = covariance.place_points(theta, at)
         gradient = to_X(placed.cross(data)[1](W) + placed.diagonal()[1](w))
         moves = ~np.asarray(covariance.space.is_categorical)
-        _assert_derivatives(gradient[:, moves], _differences(values, at)[:, moves])
+        numeric = _differences(values, at)
+        what = f"the pullbacks of cross and diagonal to points; {of_profile}"
+        _assert_derivatives(gradient[:, moves], numeric[:, moves], what)
 
     def test_random_features_have_the_kernel_as_their_expectation(self) -> None:
         """Within Monte Carlo error, and with a pullback; a kernel without any says so by UnsupportedError."""
@@ -153,24 +176,25 @@ class KernelContract:
 
         moves = ~np.asarray(covariance.space.is_categorical)
         gradient = to_X(maps[0](placed)[1](weights))
-        _assert_derivatives(gradient[:, moves], _differences(values, X)[:, moves])
+        numeric = _differences(values, X)
+        _assert_derivatives(gradient[:, moves], numeric[:, moves], "the pullback of random features")
 
     def test_lengths_are_given(self) -> None:
         """One a column of the space, above 0; infinite where it does not change."""
         covariance, theta, _ = self._case(1)
-        lengths = self.make().lengths(covariance.features, theta)
-        assert lengths.shape == (covariance.space.d,)
-        assert (lengths > 0).all()
+        lengths = _made(self.make()).lengths(covariance.features, theta)
+        d = covariance.space.d
+        assert lengths.shape == (d,), f"lengths must be ({d},), one a column, got {lengths.shape}"
+        assert (lengths > 0).all(), f"lengths must be above 0, got {lengths}"
 
     def test_a_process_can_be_fitted_with_it(self) -> None:
         """To ordinary outcomes, to constant ones, and to a single one."""
         covariance, _, X = self._case(20)
-        fit = GaussianProcess(kernel=self.make())
+        fit = GaussianProcess(kernel=_made(self.make()))
         for n, y in ((20, _wave(X)), (20, np.full(20, 3.0)), (1, np.ones(1))):
             model, _ = fit.fit(covariance.space, X[:n], y)
             mean, sd = model.predict(X)
-            assert np.isfinite(mean).all()
-            assert np.isfinite(sd).all()
+            assert np.isfinite([mean, sd]).all(), f"a fit to {n} outcomes predicts what is not finite"
 
 
 class SurrogateContract:
@@ -189,7 +213,7 @@ class SurrogateContract:
 
     def make(self) -> Fit:
         """Return what fits the surrogate under test."""
-        raise NotImplementedError
+        raise _unnamed(self, "what fits the surrogate")
 
     def space(self) -> Space:
         """Return a space that it suits."""
@@ -199,7 +223,7 @@ class SurrogateContract:
         space = self.space()
         X = space.project(np.random.default_rng(seed).random((n, space.d)))
         y = 100.0 + 10.0 * _wave(X)
-        return self.make().fit(space, X, y, rng=Key(seed))[0], X, y
+        return _made(self.make()).fit(space, X, y, rng=Key(seed))[0], X, y
 
     def _elsewhere(self, n: int = 6) -> FloatArray:
         space = self.space()
@@ -214,12 +238,12 @@ class SurrogateContract:
         """The same arguments give the same model; notes are JSON, and the next fit takes them."""
         space = self.space()
         X = space.project(np.random.default_rng(0).random((25, space.d)))
-        first, notes = self.make().fit(space, X, _wave(X), rng=Key(0))
-        second, _ = self.make().fit(space, X, _wave(X), rng=Key(0))
+        first, notes = _made(self.make()).fit(space, X, _wave(X), rng=Key(0))
+        second, _ = _made(self.make()).fit(space, X, _wave(X), rng=Key(0))
         at = self._elsewhere()
         np.testing.assert_array_equal(first.posterior(at)[0], second.posterior(at)[0])
         assert json.loads(json.dumps(notes, allow_nan=False)) == notes
-        again, _ = self.make().fit(space, X, _wave(X), previous=notes, rng=Key(0))
+        again, _ = _made(self.make()).fit(space, X, _wave(X), previous=notes, rng=Key(0))
         assert np.isfinite(again.posterior(at)[0]).all()
 
     def test_shapes_and_signs(self) -> None:
@@ -230,7 +254,7 @@ class SurrogateContract:
         s = mean.shape[1]
         assert mean.shape == (6, s)
         assert variance.shape in ((6, s), (6, 1))
-        assert (variance > 0).all()
+        assert (variance > 0).all(), f"variances must be above 0, got {variance.min()}"
         assert model.fitted.shape == (len(model.X), s)
         np.testing.assert_allclose(model.incumbent, model.fitted.min(axis=0))
         np.testing.assert_allclose(model.fitted, model.posterior(model.X)[0], atol=1e-6)
@@ -284,7 +308,8 @@ class SurrogateContract:
 
             places = np.eye(at[0].size).reshape(-1, *at[0].shape)
             numeric = np.stack([slope(value, at, e) for e in places], axis=1).reshape(at.shape)
-            _assert_derivatives(gradient, numeric)
+            what = f"the pullback of {getattr(vjp, '__name__', 'moments')} from its output {k}"
+            _assert_derivatives(gradient, numeric, what)
 
     def test_what_is_pending_takes_the_uncertainty_and_leaves_the_mean(self) -> None:
         """Also where it is not: less is unsure anywhere. The model that was asked stays as it was."""
@@ -332,10 +357,9 @@ class SurrogateContract:
             (X, 1e200 * _wave(X)),
             (X, 1e-200 * _wave(X)),
         ):
-            model, _ = self.make().fit(space, points, y, rng=Key(0))
+            model, _ = _made(self.make()).fit(space, points, y, rng=Key(0))
             mean, sd = model.predict(X)
-            assert np.isfinite(mean).all()
-            assert np.isfinite(sd).all()
+            assert np.isfinite([mean, sd]).all(), f"a fit to {y} predicts what is not finite"
 
 
 class AcquisitionContract:
@@ -343,7 +367,7 @@ class AcquisitionContract:
 
     def make(self, model: Surrogate, situation: Situation) -> Acquisition:
         """Return the acquisition under test for a fitted model."""
-        raise NotImplementedError
+        raise _unnamed(self, "the acquisition")
 
     def model(self) -> Surrogate:
         """Return a model that it suits."""
@@ -357,7 +381,7 @@ class AcquisitionContract:
         model = self.model()
         at = np.random.default_rng(5).uniform(0.05, 0.95, (7, model.X.shape[1]))
         at[:, 2:] = np.rint(at[:, 2:])
-        return self.make(model, Situation(model.incumbent, Key(3))), at
+        return _made(self.make(model, Situation(model.incumbent, Key(3)))), at
 
     def test_values_are_finite_and_rows_stay_apart(self) -> None:
         """Whatever else is asked in the same call, and however often."""
@@ -382,7 +406,8 @@ class AcquisitionContract:
         assert gradient.shape == at.shape
         assert not gradient[:, 2:].any()
         if acquisition.is_smooth:
-            _assert_derivatives(gradient[:, :2], _differences(acquisition.value, at)[:, :2])
+            numeric = _differences(acquisition.value, at)[:, :2]
+            _assert_derivatives(gradient[:, :2], numeric, "the gradient of value_and_grad")
 
     def test_lengths_are_given(self) -> None:
         """One a column, in (0, 1]."""

@@ -43,6 +43,16 @@ def snippets(name):
     return "\n".join(found)
 
 
+def assert_figures(folder, output, *names):
+    """They are the only files left, and the output says where."""
+    pictures = folder / "tutorial-figures"
+    assert list(folder.iterdir()) == [pictures], "it left other files behind"
+    assert sorted(path.name for path in pictures.iterdir()) == list(names)
+    for name in names:
+        assert f"figure: {(pictures / name).resolve()}" in output
+        assert (pictures / name).stat().st_size > 10_000
+
+
 # --- tutorials ---------------------------------------------------------------------------------------
 
 
@@ -57,7 +67,7 @@ def test_tutorial_surrogates_and_acquisitions(tmp_path):
     pytest.importorskip("matplotlib")
     output = run(tmp_path, ROOT / "tutorials" / "03_surrogates_and_acquisitions.py")
     assert "after 25 results EI is flat" in output
-    assert list(tmp_path.iterdir()) == [], "it left files behind"
+    assert_figures(tmp_path, output, "acquisitions.png", "kernels.png", "lengths.png")
 
 
 def test_tutorial_your_own_parts(tmp_path):
@@ -80,7 +90,7 @@ def test_tutorial_tune_a_model(tmp_path):
     pytest.importorskip("matplotlib")
     output = run(tmp_path, ROOT / "tutorials" / "02_tune_a_model.py")
     assert "budget of 25 trials used" in output
-    assert list(tmp_path.iterdir()) == [], "it left files behind"
+    assert_figures(tmp_path, output, "convergence.png")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tutorials").glob("0*.py")), ids=lambda path: path.name)

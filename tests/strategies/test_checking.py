@@ -35,11 +35,16 @@ REFUSED = {
         "columns must name parameters that vary, got 'rat'",
     ),
     "a kernel on categories": (
-        {"surrogate": GaussianProcess(Matern() + Periodic())},
+        {"surrogate": GaussianProcess(Matern() + Periodic(("c",)))},
         SpaceError,
         "Periodic: columns must be numeric",
     ),
-    "a number": ({"acquisition": lambda m, s: 3}, SpaceError, "acquisition <lambda>.*'int' object has no"),
+    "a number": ({"acquisition": lambda m, s: 3}, SpaceError, "<lambda>.*must return an Acquisition.*got 3"),
+    "nan": (
+        {"acquisition": lambda m, s: LogExpectedImprovement(m, np.array([np.nan]))},
+        SpaceError,
+        "acquisition <lambda>.*its values are nan",
+    ),
     "one argument": ({"acquisition": lambda m: 3}, SpaceError, "takes 1 positional argument"),
     "a column": ({"acquisition": lambda m, s: Column()}, SpaceError, r"shape \(4, 1\) instead of \(4,\)"),
     "no deviations": (

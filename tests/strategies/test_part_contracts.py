@@ -190,6 +190,50 @@ def test_a_flawed_surrogate_fails_its_contract(flaw, test):
         getattr(Broken(), test)()
 
 
+class Kernels(KernelContract):
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def make(self):
+        return self.kernel
+
+
+def test_a_kernel_that_is_not_positive_definite_is_told_so():
+    parabola = Kernels(Stationary(profiles.Profile("parabola", 1.0, lambda u: (1 - u, 2 + 0 * u))))
+    with pytest.raises(
+        AssertionError, match="not positive definite: the covariance of 30 points has the eigen"
+    ):
+        parabola.test_covariances_are_positive_definite_and_agree()
+
+
+def test_a_wrong_derivative_is_told_what_it_should_be(monkeypatch):
+    half = replace(profiles.MATERN52, formula=lambda u: (profiles.rbf(u)[0], 0.5 * profiles.rbf(u)[1]))
+    monkeypatch.setitem(stationary._MATERN, 2.5, half)
+    with pytest.raises(AssertionError, match="the second output of its formula must be -2 dk/du"):
+        Kernels(Matern()).test_pullbacks_are_derivatives()
+
+
+def test_what_make_returns_must_be_the_part():
+    with pytest.raises(AssertionError, match=r"make returned the class Matern: return an object, Matern\(\)"):
+        Kernels(Matern).test_the_prior_is_complete()
+    with pytest.raises(AssertionError, match="make returned None"):
+        Kernels(None).test_the_prior_is_complete()
+
+
+@pytest.mark.parametrize(
+    ("contract", "test"),
+    [
+        (KernelContract, "test_the_prior_is_complete"),
+        (SurrogateContract, "test_shapes_and_signs"),
+        (AcquisitionContract, "test_lengths_are_given"),
+    ],
+)
+def test_a_contract_without_make_says_so(contract, test):
+    mine = type("Mine", (contract,), {})
+    with pytest.raises(NotImplementedError, match=r"Mine: define make, which returns .* under test"):
+        getattr(mine(), test)()
+
+
 def test_random_features_of_another_kernel_fail_the_contract(monkeypatch):
     class Rough(KernelContract):
         def make(self):

@@ -1,5 +1,7 @@
 """Every kernel against its textbook formula, GPyTorch, and differences of its own values."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from bbopt.surrogates.kernels import (
     RationalQuadratic,
     Stationary,
     Sum,
+    profiles,
 )
 from bbopt.surrogates.kernels.features import Features
 from bbopt.surrogates.kernels.kernel import Pool
@@ -296,7 +299,7 @@ def test_a_name_alone_is_a_column_and_lists_are_tuples():
         Periodic(["a"]),
         Linear(["a"]),
         RationalQuadratic(["a"]),
-        Stationary(Profile("mine", 1.0, lambda u: (u, u)), ["a"]),
+        Stationary(Profile("mine", 1.0, lambda u: (1 - u, 2 + 0 * u)), ["a"]),
     ):
         assert kernel.columns == ("a",)
         hash(kernel)
@@ -313,8 +316,20 @@ def test_a_name_alone_is_a_column_and_lists_are_tuples():
         (lambda: Matern() * 2.0, r"Product: parts must be kernels such as Matern\(\), got 2\.0"),
         (lambda: Sum(()), r"Sum: parts must be kernels, at least one, got \(\)"),
         (lambda: Product(Matern()), r"Product: parts must be kernels, at least one, got Matern"),
-        (lambda: Periodic(period="1"), r"in \(0, 10\], got '1'"),
-        (lambda: Periodic(period=True), r"in \(0, 10\], got True"),
+        (lambda: Periodic(period="1"), r"in \[1e-6, 10\], got '1'"),
+        (lambda: Periodic(period=True), r"in \[1e-6, 10\], got True"),
+        (lambda: Periodic(period=1e-9), r"in \[1e-6, 10\], got 1e-09"),
+        (lambda: Periodic(24), r"Periodic: columns .* got 24; give period="),
+        (lambda: RBF(0.5), r"RBF: columns .* got 0\.5; length-scales are learnt"),
+        (lambda: Linear(2), r"Linear: columns .* got 2; slopes are learnt"),
+        (
+            lambda: Matern(columns=("a", "a")),
+            r"Matern: columns must name each parameter once, got \('a', 'a'\)",
+        ),
+        (lambda: 2 * Matern(), r"Product: parts must be kernels .* got 2; weights and the output scale"),
+        (lambda: 1 + Matern(), r"Sum: parts must be kernels .* got 1; weights"),
+        (lambda: Matern() ** 2, "Matern: kernels have no powers, got 2"),
+        (lambda: Matern() + Linear, r"make an object, Linear\(\)"),
         (lambda: Matern([2.5]), r"nu must be 0\.5, 1\.5 or 2\.5, got \[2\.5\]"),
         (lambda: Stationary("rbf"), "profile must be a Profile, got 'rbf'"),
     ],
@@ -329,7 +344,57 @@ def test_columns_and_arguments_are_checked():
         Matern(2)
     with pytest.raises(SpaceError, match="got 'z'; there are a, b, c"):
         Covariance(BOX, RBF(("z",))).hyperprior  # noqa: B018
-    with pytest.raises(SpaceError, match="without conditions, got kind, depth, sub"):
-        Covariance(MIXED, Periodic()).hyperprior  # noqa: B018
-    with pytest.raises(SpaceError, match=r"in \(0, 10\], got -1"):
+    with pytest.raises(SpaceError, match=r"without conditions, got kind, depth$"):
+        Covariance(MIXED, Periodic(("a", "kind", "depth"))).hyperprior  # noqa: B018
+    with pytest.raises(SpaceError, match="Periodic: the space has no numeric parameter without conditions"):
+        Covariance(Space([Categorical("kind", ["u", "v"])]), Periodic()).hyperprior  # noqa: B018
+    with pytest.raises(SpaceError, match=r"in \[1e-6, 10\], got -1"):
         Periodic(period=-1)
+
+
+def test_a_periodic_kernel_looks_at_what_is_numeric_and_always_active():
+    named, theta, X = everything(MIXED, Periodic(("a", "size")))
+    default = Covariance(MIXED, Periodic())
+    assert default.hyperprior.names == ("length(a)", "length(size)", "period(a)", "period(size)")
+    np.testing.assert_array_equal(gram(default, theta, X), gram(named, theta, X))
+    elsewhere = X.copy()
+    elsewhere[:, ~np.isin(MIXED.names, ("a", "size"))] = 0.0
+    np.testing.assert_array_equal(gram(default, theta, MIXED.project(elsewhere)), gram(named, theta, X))
+
+
+def test_kernels_can_be_summed_as_a_list():
+    assert sum([Matern(), Linear(), RBF()]) == Matern() + Linear() + RBF()
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        (lambda u: np.exp(-u), "it returned ndarray, no pair"),
+        (lambda u: (np.exp(-u / 2), np.exp(-u / 2), u), "it returned tuple, no pair"),
+        (lambda u: (np.exp(-u / 2), 1.0), r"for shape \(2, 3\) its shapes are \(2, 3\) and \(\)"),
+        (lambda u: (math.exp(u), 1.0), r"on an array of shape \(2, 3\) it raised TypeError"),
+        (lambda u: (2 * np.exp(-u / 2), 2 * np.exp(-u / 2)), r"k\(0\) must be 1, got 2"),
+        (lambda u: (np.exp(-np.sqrt(u)), np.exp(-np.sqrt(u)) / np.sqrt(u)), "not finite"),
+        (lambda u: (1 / (1 + u), 1 / (1 + u) ** 2), "its t is 0.97.*, and differences of k say 1.94"),
+    ],
+)
+def test_a_formula_that_is_none_is_refused_when_it_is_written_down(formula, message):
+    with pytest.raises(SpaceError, match=rf"Profile mine: formula must return \(k, t\).*{message}"):
+        Stationary(Profile("mine", 1.0, formula))
+
+
+@pytest.mark.parametrize("profile", [profiles.MATERN52, profiles.MATERN32, profiles.MATERN12, profiles.RBF])
+def test_the_formulas_of_the_library_are_none_of_those(profile):
+    Stationary(profile)
+
+
+def test_what_lies_above_the_diagonal_is_no_matter():
+    """Gradients come from matrices whose upper triangle was never written: it may hold anything."""
+    covariance, theta, X = everything(BOX, (Matern() + Linear()) * RBF())
+    G = np.tril(np.random.default_rng(0).standard_normal((len(X), len(X))))
+    G = G + np.tril(G, -1).T
+    junk = np.tril(G) + np.triu(np.full_like(G, 1e308), 1)
+    theta[-4] = 2.0  # a weight above 1
+    results = [covariance.place_points(theta, X)[0].gram(Pool(len(X)))[1](g.copy()) for g in (G, junk)]
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected)

@@ -104,7 +104,8 @@ def _kernel(kernel: Kernel, features: Features, theta: FloatArray) -> Any:
         case RationalQuadratic(columns):
             made = theirs.RQKernel(**_look(features, columns))
             return _set(made, lengthscale=_spread(features, columns, theta[:-1]), alpha=np.exp(theta[-1]))
-        case Periodic(columns, period):
+        case Periodic(_, period):
+            columns = kernel.selection(features).names
             lengths = _spread(features, columns, theta if period is not None else theta[: len(theta) // 2])
             periods = _spread(features, columns, theta[len(theta) // 2 :]) if period is None else period
             made = theirs.PeriodicKernel(**_look(features, columns))

@@ -224,6 +224,8 @@ class _Reader:
                 )
             return Linear(columns), self._logs(kernel.variance, seen, -2.0)
         if type(kernel) is theirs.PeriodicKernel:
+            if not np.isin(seen, np.arange(len(self.features.plain))).all():
+                _refuse("the kernel PeriodicKernel", "it looks at columns that are not plain numbers")
             logs = self._logs(kernel.lengthscale.sqrt(), seen, 0.0)
             return Periodic(columns), np.append(logs, self._logs(kernel.period_length, seen))
         logs = self._logs(kernel.lengthscale, seen)

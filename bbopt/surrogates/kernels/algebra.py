@@ -43,6 +43,17 @@ class Kernel(ABC):
     def __mul__(self, other: "Kernel") -> "Product":
         return Product((*_parts(self, Product), *_parts(other, Product)))
 
+    def __radd__(self, other: object) -> "Kernel":
+        if isinstance(other, int) and other == 0:  # where sum([...]) begins
+            return self
+        return Sum((other, self))  # type: ignore[arg-type]  # says what is wrong with it
+
+    def __rmul__(self, other: object) -> "Product":
+        return Product((other, self))  # type: ignore[arg-type]
+
+    def __pow__(self, other: object) -> "Product":
+        raise SpaceError(f"{type(self).__name__}: kernels have no powers, got {other!r}; multiply them by *")
+
 
 def _parts(kernel: Kernel, kind: "type[Sum] | type[Product]") -> tuple[Kernel, ...]:
     return kernel.parts if isinstance(kernel, kind) else (kernel,)
@@ -113,9 +124,13 @@ def _checked(kernel: "Sum | Product") -> tuple[Kernel, ...]:
         raise SpaceError(f"{type(kernel).__name__}: parts must be kernels, at least one, got {parts!r}")
     for part in parts:
         if not isinstance(part, Kernel):
+            remedy = (
+                f"make an object, {part.__name__}()"
+                if isinstance(part, type)
+                else "weights and the output scale are learnt"
+            )
             raise SpaceError(
-                f"{type(kernel).__name__}: parts must be kernels such as Matern(), got {part!r}; weights and "
-                "the output scale are learnt"
+                f"{type(kernel).__name__}: parts must be kernels such as Matern(), got {part!r}; {remedy}"
             )
     return tuple(parts)
 
@@ -159,7 +174,9 @@ class PlacedSum:
 
         def pull(G: FloatArray) -> tuple[FloatArray, FloatArray]:
             d_weights = [w * _inner(G, k) for w, (k, _) in zip(self.weights[1:], pairs[1:], strict=True)]
-            pulled = [back(w * G) for w, (_, back) in zip(self.weights, pairs, strict=True)]
+            with np.errstate(all="ignore"):  # junk above the diagonal
+                shares = [w * G for w in self.weights]
+            pulled = [back(share) for share, (_, back) in zip(shares, pairs, strict=True)]
             return np.concatenate([*(d for d, _ in pulled), d_weights]), _total([dF for _, dF in pulled])
 
         return K, pull
@@ -282,5 +299,6 @@ def _fill_lower(K: FloatArray, value: float) -> None:
 
 
 def _add_lower(K: FloatArray, k: FloatArray, weight: float) -> None:
-    for rows in row_blocks(K, lower=True):
-        K[rows] += weight * k[rows]
+    with np.errstate(all="ignore"):  # junk above the diagonal
+        for rows in row_blocks(K, lower=True):
+            K[rows] += weight * k[rows]

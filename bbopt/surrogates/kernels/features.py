@@ -14,6 +14,7 @@ still one matrix product.
 
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +28,22 @@ RADIUS = 2 / np.pi
 """Of the circles: a quarter of one is as long as the range of a column, 1."""
 
 
-def checked_columns(kernel: str, columns: object) -> tuple[str, ...] | None:
+def checked_columns(
+    kernel: str, columns: object, numbers: str = "length-scales are learnt"
+) -> tuple[str, ...] | None:
     """Return the names that a kernel was given, one alone or several, as a tuple; None for all columns.
+
+    Parameters
+    ----------
+    kernel : str
+    columns : object
+    numbers : str
+        What to tell those who gave a number.
 
     Raises
     ------
     SpaceError
-        For anything else, and for no name at all.
+        For anything else, for no name at all, and for a name given twice.
     """
     if columns is None:
         return None
@@ -41,8 +51,10 @@ def checked_columns(kernel: str, columns: object) -> tuple[str, ...] | None:
     if not isinstance(names, (tuple, list)) or not names or not all(isinstance(n, str) for n in names):
         raise SpaceError(
             f'{kernel}: columns must be the names of parameters, such as ("x", "y"), or None for all of '
-            f"them, got {columns!r}"
+            f"them, got {columns!r}" + (f"; {numbers}" if isinstance(columns, Real) else "")
         )
+    if len(set(names)) < len(names):
+        raise SpaceError(f"{kernel}: columns must name each parameter once, got {columns!r}")
     return tuple(names)
 
 

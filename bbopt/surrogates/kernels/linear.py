@@ -34,13 +34,13 @@ class Linear(Kernel):
     Raises
     ------
     SpaceError
-        For columns that are no names.
+        For columns that are no names, or one of them twice.
     """
 
     columns: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", checked_columns("Linear", self.columns))
+        object.__setattr__(self, "columns", checked_columns("Linear", self.columns, "slopes are learnt"))
 
     def hyperprior(self, features: Features) -> Hyperprior:
         """Return log v ~ N(log(12 / columns), 1): a mean variance of about 1, if all are numeric."""

@@ -27,43 +27,46 @@ class Periodic(Kernel):
     Parameters
     ----------
     columns : str or tuple of str, optional
-        Numeric parameters that are always active; default: all.
+        Numeric parameters that are always active; default: all of these that there are.
     period : float, optional
-        The period of all columns as a share of their ranges, in (0, 10]: 0.25 repeats four times. Default:
+        The period of all columns as a share of their ranges, in [1e-6, 10]: 0.25 repeats four times. Default:
         learnt, a period each, from a start at 0.5.
 
     Raises
     ------
     SpaceError
-        For another period, and for columns that are no names; at the first use, for columns that are
-        categorical or conditional.
+        For another period, and for columns that are no names, or one of them twice; at the first use, for
+        columns that are categorical or conditional, and where the space has no others.
     """
 
     columns: tuple[str, ...] | None = None
     period: float | None = None
 
     def __post_init__(self) -> None:
-        if self.period is not None and not (is_finite(self.period) and 0 < self.period <= 10):
-            raise SpaceError(f"Periodic: period must be a share of the range in (0, 10], got {self.period!r}")
-        object.__setattr__(self, "columns", checked_columns("Periodic", self.columns))
+        if self.period is not None and not (is_finite(self.period) and 1e-6 <= self.period <= 10):
+            raise SpaceError(
+                f"Periodic: period must be a share of the range in [1e-6, 10], got {self.period!r}"
+            )
+        names = checked_columns("Periodic", self.columns, "give period=, as a share of the range")
+        object.__setattr__(self, "columns", names)
 
     def hyperprior(self, features: Features) -> Hyperprior:
         """Return log length ~ N(0, 1) and, where learnt, log period ~ N(log 0.5, 0.5²)."""
-        names = self._selection(features).names
+        names = self.selection(features).names
         lengths = Hyperprior.of(tuple(f"length({name})" for name in names), 0.0, 1.0, 1e-2, 1e3)
         periods = Hyperprior.of(tuple(f"period({name})" for name in names), np.log(0.5), 0.5, 0.05, 10.0)
         return lengths if self.period is not None else Hyperprior.join([lengths, periods])
 
     def lengths(self, features: Features, theta: FloatArray) -> FloatArray:
         """Return a quarter of the period, or less where the kernel is narrower, (d,)."""
-        selection = self._selection(features)
+        selection = self.selection(features)
         p = len(selection.columns)
         length, period = np.exp(theta[:p]), self._periods(theta, p)
         return all_lengths(features, selection, period * np.minimum(0.25, length / (2 * np.pi)))
 
     def place(self, features: Features, theta: FloatArray, F: FloatArray) -> "OnCircles":
         """Wind the columns up."""
-        selection = self._selection(features)
+        selection = self.selection(features)
         p = len(selection.columns)
         speed = 2 * np.pi / self._periods(theta, p)
         angle = selection.of(F) * speed
@@ -76,8 +79,13 @@ class Periodic(Kernel):
     def _periods(self, theta: FloatArray, p: int) -> FloatArray:
         return np.exp(theta[p:]) if self.period is None else np.full(p, self.period)
 
-    def _selection(self, features: Features) -> Selection:
+    def selection(self, features: Features) -> Selection:
+        """Return the features that it looks at."""
+        if self.columns is None and not len(features.plain):
+            raise SpaceError("Periodic: the space has no numeric parameter without conditions to look at")
         selection = features.select(self.columns)
+        if self.columns is None and len(features.plain) < len(selection.columns):
+            return features.select(tuple(selection.names[j] for j in features.plain))
         odd = [n for n, j in zip(selection.names, selection.columns, strict=True) if j not in features.plain]
         if odd:
             raise SpaceError(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bbopt.arrays import namespace
+from bbopt.errors import SpaceError
 from bbopt.types import FloatArray
 
 _FEW = 10_000
@@ -44,6 +45,51 @@ class Profile:
     factor: float
     formula: Callable[[Any], tuple[Any, Any]]
     freedom: float | None = None
+
+
+_PROBES = np.array([[0.0, 0.013, 0.31], [0.87, 2.3, 7.1]])
+
+
+def check(profile: Profile) -> None:
+    """Refuse a profile whose formula is none, before a fit comes to grief over it.
+
+    Raises
+    ------
+    SpaceError
+        Where ``formula`` fails, returns something else than two finite arrays of the shape of u, k(0) is
+        not 1, or t is not -2 dk/du, as differences of k have it.
+    """
+
+    def wrong(what: str) -> SpaceError:
+        return SpaceError(
+            f"Profile {profile.name}: formula must return (k, t), t = -2 dk/du, two new arrays of the shape "
+            f"of u; {what}"
+        )
+
+    def values(u: FloatArray) -> list[FloatArray]:
+        try:
+            with np.errstate(all="ignore"):
+                found = profile.formula(u.copy())
+        except Exception as error:
+            raise wrong(f"on an array of shape {u.shape} it raised {error!r}") from error
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise wrong(f"it returned {type(found).__name__}, no pair")
+        pair = [np.asarray(part) for part in found]
+        if any(part.shape != u.shape or part.dtype.kind not in "fiu" for part in pair):
+            raise wrong(f"for shape {u.shape} its shapes are {pair[0].shape} and {pair[1].shape}")
+        if not all(np.isfinite(part).all() for part in pair):
+            raise wrong(f"some of its values at u = {u.ravel().tolist()} are not finite")
+        return pair
+
+    k, t = values(_PROBES)
+    if abs(k[0, 0] - 1.0) > 1e-6:
+        raise wrong(f"k(0) must be 1, got {k[0, 0]:.6g}")
+    u, t = _PROBES.ravel()[1:], t.ravel()[1:]
+    step = 1e-5 * u
+    slope = (values(u - step)[0] - values(u + step)[0]) / step
+    if (off := np.abs(t - slope) > 1e-4 * np.abs(slope) + 1e-6).any():
+        j = int(off.argmax())
+        raise wrong(f"at u = {u[j]:g} its t is {t[j]:.6g}, and differences of k say {slope[j]:.6g}")
 
 
 def matern52(u: Any) -> tuple[Any, Any]:
@@ -127,9 +173,10 @@ def evaluate(
 
 def multiply_lower(left: FloatArray, right: FloatArray) -> None:
     """Multiply the lower triangle of a square matrix by another's, elementwise and in place."""
-    for rows in row_blocks(left, lower=True):
-        block = left[rows]
-        block *= right[rows]
+    with np.errstate(all="ignore"):  # junk above the diagonal
+        for rows in row_blocks(left, lower=True):
+            block = left[rows]
+            block *= right[rows]
 
 
 def row_blocks(matrix: FloatArray, lower: bool) -> list[tuple[slice, slice]]:

@@ -31,7 +31,7 @@ class RationalQuadratic(Kernel):
     Raises
     ------
     SpaceError
-        For columns that are no names.
+        For columns that are no names, or one of them twice.
     """
 
     columns: tuple[str, ...] | None = None

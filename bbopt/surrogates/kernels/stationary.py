@@ -63,7 +63,7 @@ class Matern(_OfDistance):
     Raises
     ------
     SpaceError
-        For another nu, and for columns that are no names.
+        For another nu, and for columns that are no names, or one of them twice.
     """
 
     nu: float = 2.5
@@ -92,7 +92,7 @@ class RBF(_OfDistance):
     Raises
     ------
     SpaceError
-        For columns that are no names.
+        For columns that are no names, or one of them twice.
     """
 
     columns: tuple[str, ...] | None = None
@@ -120,7 +120,8 @@ class Stationary(_OfDistance):
     Raises
     ------
     SpaceError
-        For what is no profile, and for columns that are no names.
+        For what is no profile, for one whose formula is wrong, and for columns that are no names, or one of
+        them twice.
     """
 
     profile: Profile
@@ -129,6 +130,7 @@ class Stationary(_OfDistance):
     def __post_init__(self) -> None:
         if not isinstance(self.profile, Profile):
             raise SpaceError(f"Stationary: profile must be a Profile, got {self.profile!r}")
+        profiles.check(self.profile)
         object.__setattr__(self, "columns", checked_columns("Stationary", self.columns))
 
 
