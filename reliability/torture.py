@@ -32,7 +32,7 @@ from bbopt import SpaceError
 
 ASKS, SEEDS = 30, 10
 TOLERANCE = 3.0  # times the regret of the clean problem
-SOLVED = 1e-6  # a regret that is small enough, however much smaller the clean one is: 1e-5 of a random point's
+SOLVED = 1e-6  # a regret that is small enough, however small the clean one: 1e-5 of a random point's
 SHARE = 0.9  # of the rows with a clean problem
 PATIENCE = 100.0  # seconds of one run; then no further ask is made
 
@@ -209,8 +209,8 @@ def show(library: str, seeds: range, asks: int, processes: int) -> tuple[Table, 
     among = f" ({refused} of them refused, as it should be)" if refused else ""
     print(
         f"\n{library}: {clear} of {len(rows)} rows without a finding{among}; regret within {TOLERANCE:g} "
-        f"times that of the clean problem in {len(compared) - len(worse)} of {len(compared)} rows with one, or "
-        f"below {SOLVED:g} in {len(compared) - len(unsolved)}"
+        f"times that of the clean problem in {len(compared) - len(worse)} of {len(compared)} rows with one, "
+        f"or below {SOLVED:g} in {len(compared) - len(unsolved)}"
         + "".join(f"\n    not within {TOLERANCE:g} times: {name}" for name in worse)
     )
     if len(seeds) >= SEEDS and len(unsolved) > (1 - SHARE) * len(compared):
