@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog, minimize
 
+from bbopt.active_set import is_superfluous
 from bbopt.lbfgs import minimize_batch
 
 TIGHT = {"gradient_tolerance": 1e-9, "value_tolerance": 1e-15, "max_rounds": 2000}
@@ -206,3 +207,19 @@ def test_starts_that_cannot_win_are_given_up():
         results.append(f.min())
     assert calls[1] < 0.7 * calls[0]
     np.testing.assert_allclose(results[1], results[0], rtol=1e-9)
+
+
+def test_a_start_next_to_a_lower_one_in_the_same_basin_is_superfluous():
+    never = np.full(3, np.inf)
+    X = np.array([[0.1, 0.1], [0.2, 0.15], [2.0, 2.0]])
+    f, g = (X**2).sum(axis=1), 2 * X
+    assert is_superfluous(X, f, g, never).tolist() == [False, True, False]
+    wells = np.array([[-0.11], [0.12], [0.1]])  # of (x² - 0.01)², with a ridge at 0
+    f, g = (wells[:, 0] ** 2 - 0.01) ** 2, 4 * wells * (wells**2 - 0.01)
+    assert not is_superfluous(wells[:2], f[:2], g[:2], never[:2]).any()
+
+
+def test_a_start_that_gains_too_little_to_reach_the_lowest_is_superfluous():
+    X, g = np.array([[0.0], [9.0], [18.0]]), np.zeros((3, 1))
+    gone = is_superfluous(X, np.array([0.0, 1.0, 1.0]), g, np.array([0.5, 1.1, 2.0]))
+    assert gone.tolist() == [False, True, False]
