@@ -19,7 +19,8 @@ from bbopt.surrogates.kernels import (
     stationary,
 )
 from bbopt.surrogates.process import GaussianProcess
-from bbopt.testing.parts import AcquisitionContract, KernelContract, SurrogateContract, slope
+from bbopt.testing.parts import AcquisitionContract, KernelContract, SurrogateContract
+from bbopt.testing.parts.differences import slope
 
 
 @pytest.fixture(
