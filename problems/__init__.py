@@ -2,7 +2,7 @@
 
 ``get("hartmann6")`` builds a problem by name; ``names()`` lists what there is. A name may end in a number,
 which says the dimension of a family (``"ackley7"``) or which of its members it is (``"shekel10"``,
-``"bohachevsky2"``), and begin with ``shifted-`` or ``rotated-``.
+``"bohachevsky2"``), and begin with ``shifted-``, ``rotated-`` or ``embedded100-``.
 """
 
 import re
@@ -26,6 +26,7 @@ from .bowls import (
     trid,
     zakharov,
 )
+from .penalties import lasso
 from .problem import Columns, EvaluationFailed, Function, OneObjective, Optimum, Problem
 from .regions import Ball, Box, Path, Region, crash_region
 from .rugged import (
@@ -45,7 +46,8 @@ from .rugged import (
     trefethen,
 )
 from .structured import func2c, jenatton, mixed
-from .transformed import rotated, shifted
+from .trajectory import rover
+from .transformed import embedded, rotated, shifted
 from .tuning import PROBLEMS as _TUNING
 from .tuning import Tuning, defaults, tune
 from .valleys import (
@@ -63,6 +65,9 @@ from .waves import (
     cosine_mixture,
     griewank,
     levy,
+    lopsided_ackley,
+    lopsided_levy,
+    overlapping,
     rastrigin,
     salomon,
     schwefel,
@@ -105,6 +110,7 @@ __all__ = [
     "drop_wave",
     "easom",
     "eggholder",
+    "embedded",
     "forrester",
     "foxholes",
     "func2c",
@@ -117,19 +123,24 @@ __all__ = [
     "hyper_ellipsoid",
     "jenatton",
     "langermann",
+    "lasso",
     "levy",
     "log_goldstein_price",
+    "lopsided_ackley",
+    "lopsided_levy",
     "matyas",
     "mccormick",
     "michalewicz",
     "mixed",
     "names",
+    "overlapping",
     "perm",
     "powell",
     "power_sum",
     "rastrigin",
     "rosenbrock",
     "rotated",
+    "rover",
     "salomon",
     "schaffer2",
     "schaffer4",
@@ -177,6 +188,8 @@ _SINGLE: Mapping[str, Callable[[], Function]] = {
     "langermann": langermann,
     "bird": bird,
     "trefethen": trefethen,
+    "lopsided_levy4": lopsided_levy,
+    "rover60": rover,
     "func2c": func2c,
     "mixed": mixed,
     "jenatton": jenatton,
@@ -206,16 +219,23 @@ _FAMILIES: Mapping[str, tuple[Callable[[int], Function], tuple[int, ...]]] = {
     "trid": (trid, (2, 6, 10)),
     "perm": (perm, (2, 4)),
     "bohachevsky": (bohachevsky, (1, 2, 3)),
+    "overlapping": (overlapping, (12,)),
+    "lopsided_ackley": (lopsided_ackley, (200,)),
+    "lasso": (lasso, (100,)),
 }
 """Functions with a number, of any dimension or in several forms, and the numbers that :func:`names` lists."""
 
-_MOVED: Mapping[str, Callable[[Problem, int], Function]] = {"shifted": shifted, "rotated": rotated}
+_CHANGED: Mapping[str, Callable[[Problem, int], Function]] = {
+    "shifted": shifted,
+    "rotated": rotated,
+    "embedded": embedded,
+}
 
 
 def names() -> list[str]:
     """Return the names of the suite's problems.
 
-    :func:`get` also knows the families in other dimensions, and what is shifted and rotated.
+    :func:`get` also knows the families in other dimensions, and what is shifted, rotated and embedded.
     """
     families = [f"{name}{number}" for name, (_, numbers) in _FAMILIES.items() for number in numbers]
     return [*_SINGLE, *families, *_TUNING]
@@ -229,24 +249,25 @@ def get(name: str) -> Problem:
     name : str
         ``"branin"``, ``"ackley7"``, ``"cash-digits"``; ``"rotated-rastrigin5"`` is :func:`rotated` of
         ``"rastrigin5"``, ``"rotated3-rastrigin5"`` the same with ``seed=3``, and
-        ``"rotated-shifted-rastrigin5"`` has its optimum elsewhere too.
+        ``"rotated-shifted-rastrigin5"`` has its optimum elsewhere too. ``"embedded100-hartmann6"`` is
+        :func:`embedded` with ``d=100``.
 
     Raises
     ------
     DataError
-        There is no problem of that name, or it cannot be shifted or rotated.
+        There is no problem of that name, or it cannot be shifted, rotated or embedded.
     SpaceError
         The family does not exist in this dimension.
     MissingExtra
-        It is a tuning problem and scikit-learn is not installed.
+        It is a tuning problem, or lasso, and scikit-learn is not installed.
     """
     if name in _SINGLE:
         return _SINGLE[name]()
     if name in _TUNING:
         return tune(name)
-    moved = re.fullmatch(r"([a-z]+)([1-9][0-9]*)?-(.+)", name)
-    if moved is not None and moved[1] in _MOVED:
-        return _MOVED[moved[1]](get(moved[3]), int(moved[2] or 0))
+    changed = re.fullmatch(r"([a-z]+)([1-9][0-9]*)?-(.+)", name)
+    if changed is not None and changed[1] in _CHANGED:
+        return _CHANGED[changed[1]](get(changed[3]), int(changed[2] or 0))
     family = re.fullmatch(r"([a-z_]+)([1-9][0-9]*)", name)
     if family is not None and family[1] in _FAMILIES:
         return _FAMILIES[family[1]][0](int(family[2]))

@@ -18,7 +18,7 @@ def sphere(d: int, bounds: Bounds = (-5.12, 5.12)) -> Function:
 
     Source: De Jong, An Analysis of the Behavior of a Class of Genetic Adaptive Systems, 1975.
     """
-    return at_level("sphere", _sphere, d, bounds, 0.0, f"De Jong 1975; {LIBRARY}")
+    return at_level("sphere", _sphere, d, bounds, 0.0, f"De Jong 1975; {LIBRARY}", factors=(1, 1))
 
 
 def _sphere(columns: Columns) -> FloatArray:
@@ -32,7 +32,7 @@ def sum_of_squares(d: int, bounds: Bounds = (-10.0, 10.0)) -> Function:
 
     Source: the library.
     """
-    return at_level("sum_of_squares", _sum_of_squares, d, bounds, 0.0, LIBRARY)
+    return at_level("sum_of_squares", _sum_of_squares, d, bounds, 0.0, LIBRARY, factors=(1, 1))
 
 
 def _sum_of_squares(columns: Columns) -> FloatArray:
@@ -48,7 +48,7 @@ def hyper_ellipsoid(d: int, bounds: Bounds = (-65.536, 65.536)) -> Function:
 
     Source: the library.
     """
-    return at_level("hyper_ellipsoid", _hyper_ellipsoid, d, bounds, 0.0, LIBRARY)
+    return at_level("hyper_ellipsoid", _hyper_ellipsoid, d, bounds, 0.0, LIBRARY, factors=(1, 1))
 
 
 def _hyper_ellipsoid(columns: Columns) -> FloatArray:
@@ -76,7 +76,7 @@ def sum_of_powers(d: int, bounds: Bounds = (-1.0, 1.0)) -> Function:
 
     Source: the library.
     """
-    return at_level("sum_of_powers", _sum_of_powers, d, bounds, 0.0, LIBRARY)
+    return at_level("sum_of_powers", _sum_of_powers, d, bounds, 0.0, LIBRARY, factors=(1, 1))
 
 
 def _sum_of_powers(columns: Columns) -> FloatArray:
@@ -112,7 +112,7 @@ def trid(d: int) -> Function:
     value = -d * (d + 4) * (d - 1) / 6
     minimiser = [i * (d + 1 - i) for i in range(1, d + 1)]
     box = [(float(-d * d), float(d * d))] * d
-    return continuous(f"trid{d}", _trid, box, value, [minimiser], LIBRARY, everywhere=True)
+    return continuous(f"trid{d}", _trid, box, value, [minimiser], LIBRARY, everywhere=True, factors=(2, 1))
 
 
 def _trid(columns: Columns) -> FloatArray:
@@ -191,7 +191,16 @@ def bohachevsky(k: int) -> Function:
         raise SpaceError(f"bohachevsky: k must be 1, 2 or 3, got {k!r}")
     box, origin = [(-100.0, 100.0)] * 2, [(0.0, 0.0)]
     source = f"Bohachevsky, Johnson and Stein 1986; {LIBRARY}"
-    return continuous(f"bohachevsky{k}", _BOHACHEVSKY[k], box, 0.0, origin, source, everywhere=True)
+    return continuous(
+        f"bohachevsky{k}",
+        _BOHACHEVSKY[k],
+        box,
+        0.0,
+        origin,
+        source,
+        everywhere=True,
+        factors=(1, 1) if k == 1 else None,
+    )
 
 
 def _bohachevsky1(columns: Columns) -> FloatArray:

@@ -51,12 +51,22 @@ def continuous(
     source: str,
     *,
     everywhere: bool = False,
+    factors: tuple[int, int] | None = None,
 ) -> Function:
-    """Return a deterministic problem over x1 .. xd; ``everywhere`` as in :class:`Function`."""
+    """Return a deterministic problem over x1 .. xd; ``everywhere`` as in :class:`Function`.
+
+    With ``factors = (k, step)`` it is a sum of functions of k neighbouring coordinates, the first of which
+    are x1, x_{1 + step}, ...: (1, 1) says that every coordinate is on its own, (2, 1) that there is a chain.
+    """
     names = [f"x{i + 1}" for i in range(len(bounds))]
     space = Space([Real(label, lo, hi) for label, (lo, hi) in zip(names, bounds, strict=True)])
     optimum = Optimum(value, tuple(dict(zip(names, map(float, x), strict=True)) for x in minimisers))
-    return Function(name, Spec(space, (Objective(noise=0),)), optimum, source, formula, everywhere)
+    decomposition = None
+    if factors is not None:
+        k, step = factors
+        decomposition = tuple(tuple(names[i : i + k]) for i in range(0, len(names) - k + 1, step))
+    spec = Spec(space, (Objective(noise=0),))
+    return Function(name, spec, optimum, source, formula, everywhere, decomposition)
 
 
 def at_level(
@@ -69,6 +79,7 @@ def at_level(
     *,
     each: float = 0.0,
     least: int = 1,
+    factors: tuple[int, int] | None = None,
 ) -> Function:
     """Return a problem in d dimensions whose only minimum in all of R^d is where every coordinate is equal.
 
@@ -84,6 +95,8 @@ def at_level(
         What the coordinates equal at the minimum.
     each : float
         What each of them adds to its value.
+    factors : (k, step), optional
+        As in :func:`continuous`.
 
     Raises
     ------
@@ -93,7 +106,10 @@ def at_level(
     check_dimension(name, d, least)
     if not bounds[0] <= level <= bounds[1]:
         raise SpaceError(f"{name}: bounds must contain the optimum, {level}, got {bounds!r}")
-    return continuous(f"{name}{d}", formula, [bounds] * d, each * d, [(level,) * d], source, everywhere=True)
+    box, minimisers = [bounds] * d, [(level,) * d]
+    return continuous(
+        f"{name}{d}", formula, box, each * d, minimisers, source, everywhere=True, factors=factors
+    )
 
 
 def check_dimension(name: str, d: int, least: int = 1) -> None:

@@ -129,14 +129,18 @@ class Function(OneObjective):
     everywhere : bool
         Whether the formula holds outside of the space too, with no value as low as the optimum there:
         such a function can be moved about without walls.
+    decomposition : tuple of tuples of str or None
+        The names of the parameters of f1, f2, .., where f is known to be such a sum, exactly: f(x) = f1 + f2
+        + ... Factors may overlap; a parameter in none of them does not matter.
     """
 
     name: str
     spec: Spec
-    optimum: Optimum
+    optimum: Optimum | None
     source: str
     formula: Callable[[Columns], FloatArray]
     everywhere: bool = False
+    decomposition: tuple[tuple[str, ...], ...] | None = None
 
     def evaluate(self, params: Params, rng: Key | None = None) -> Observation:
         """Evaluate one point, straight from ``params``: no rounding by encoding."""

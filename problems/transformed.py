@@ -1,11 +1,11 @@
-"""A function with its optimum elsewhere, or turned about its optimum, which stays known.
+"""A function with its optimum elsewhere, turned about it, or among many parameters that do not matter.
 
-The new function g is the old one f seen through a map of the box: g(x) = f(z(x)). Where z lies outside of
-f's box, there are two ways. Where f says that its formula holds there (``Function.everywhere``), the formula
-is used. Otherwise f is taken at the nearest point of its box, and a penalty is added: the mean regret of f
-in the box, times the squared distance from it, with every range one wide. The penalty is that of Hansen,
-Finck, Ros and Auger, "Real-parameter black-box optimization benchmarking 2009: noiseless functions
-definitions", INRIA RR-6829, 2009, but for the factor.
+Shifted or rotated, the new function g is the old one f seen through a map of the box: g(x) = f(z(x)). Where
+z lies outside of f's box, there are two ways. Where f says that its formula holds there
+(``Function.everywhere``), the formula is used. Otherwise f is taken at the nearest point of its box, and a
+penalty is added: the mean regret of f in the box, times the squared distance from it, with every range one
+wide. The penalty is that of Hansen, Finck, Ros and Auger, "Real-parameter black-box optimization benchmarking
+2009: noiseless functions definitions", INRIA RR-6829, 2009, but for the factor.
 
 Either way g is never below f*, and reaches it only where z is a minimiser of f. The first of several
 minimisers is the one that is put somewhere, or turned about; the others go along and are listed if they
@@ -20,7 +20,7 @@ import numpy as np
 
 from bbopt.errors import DataError
 from bbopt.rng import Key
-from bbopt.space import Real
+from bbopt.space import Real, Space
 from bbopt.types import FloatArray, is_whole
 
 from .problem import Columns, Function, Optimum, Problem
@@ -49,10 +49,12 @@ def shifted(problem: Problem, seed: int = 0) -> Function:
         The problem is of another kind (noise and crashes are put around the outcome), or the seed is no
         whole number of at least 0.
     """
-    function, box = _checked(problem, "shifted", seed)
+    function, optimum, box = _movable(problem, "shifted", seed)
     low, high = box
     share = Key(seed, ("shifted", function.name)).generator().uniform(_MARGIN, 1 - _MARGIN, len(low))
-    return _moved(function, "shifted", seed, box, low + share * (high - low), np.eye(len(low)))
+    place = low + share * (high - low)
+    moved = _moved(function, optimum, "shifted", seed, box, place, np.eye(len(low)))
+    return replace(moved, decomposition=function.decomposition)
 
 
 def rotated(problem: Problem, seed: int = 0) -> Function:
@@ -74,17 +76,74 @@ def rotated(problem: Problem, seed: int = 0) -> Function:
     DataError
         As for :func:`shifted`, and for a function of one parameter.
     """
-    function, box = _checked(problem, "rotated", seed)
+    function, optimum, box = _movable(problem, "rotated", seed)
     if box.shape[1] < 2:
         raise DataError(f"rotated: the function must have at least two parameters, {function.name} has one")
     turn = _rotation(box.shape[1], Key(seed, ("rotated", function.name)))
-    return _moved(function, "rotated", seed, box, _minimisers(function)[0], turn)
+    return _moved(function, optimum, "rotated", seed, box, _rows(function, optimum)[0], turn)
 
 
-def _checked(problem: Problem, what: str, seed: int) -> tuple[Function, FloatArray]:
-    """Return the problem as a Function, and its box (2, d); DataError unless it can be moved."""
-    if not is_whole(seed) or seed < 0:
-        raise DataError(f"{what}: seed must be a whole number of at least 0, got {seed!r}")
+def embedded(problem: Problem, d: int) -> Function:
+    """Return a function of d parameters, of which all but a few do not matter.
+
+    The parameters of the old function are scattered, in their order, among new ones in [0, 1]: where, is a
+    function of d and the problem's name. The names are x1 .. xd. At the known optimum, the new ones are 1/2.
+
+    Parameters
+    ----------
+    problem : Function
+        As for :func:`shifted`.
+    d : int
+        More than the function has parameters. The name is ``"embedded100-hartmann6"``.
+
+    Raises
+    ------
+    DataError
+        The problem is of another kind, or ``d`` is no whole number above its dimension.
+
+    Source: Wang, Hutter, Zoghi, Matheson and de Freitas, "Bayesian optimization in a billion dimensions via
+    random embeddings", Journal of Artificial Intelligence Research 55, 2016.
+    """
+    function, parameters = _reals(problem, "embedded")
+    if not is_whole(d) or d <= len(parameters):
+        raise DataError(
+            f"embedded: d must be a whole number above {len(parameters)}, the dimension of {function.name}, "
+            f"got {d!r}"
+        )
+    generator = Key(0, ("embedded", function.name, d)).generator()
+    places = np.sort(generator.choice(d, len(parameters), replace=False)).tolist()
+    labels = {p.name: f"x{place + 1}" for p, place in zip(parameters, places, strict=True)}
+    inside = {labels[p.name]: replace(p, name=labels[p.name]) for p in parameters}
+    names = [f"x{i + 1}" for i in range(d)]
+    space = Space([inside.get(name) or Real(name, 0, 1) for name in names])
+    factors = function.decomposition or (tuple(labels),)
+    optimum, middle = function.optimum, dict.fromkeys(names, 0.5)
+    if optimum is not None:
+        at = [{**middle, **{labels[name]: x for name, x in params.items()}} for params in optimum.params]
+        optimum = Optimum(optimum.value, tuple(at))
+    return Function(
+        f"embedded{d}-{function.name}",
+        replace(function.spec, space=space),
+        optimum,
+        function.source,
+        _Embedded(function.formula, labels),
+        decomposition=tuple(tuple(labels[name] for name in factor) for factor in factors),
+    )
+
+
+@dataclass(frozen=True)
+class _Embedded:
+    """The formula of a few columns: ``labels`` says what each of its parameters is called outside."""
+
+    formula: Callable[[Columns], FloatArray]
+    labels: dict[str, str]
+
+    def __call__(self, columns: Columns) -> FloatArray:
+        return self.formula({inner: columns[outer] for inner, outer in self.labels.items()})
+
+
+def _reals(problem: Problem, what: str) -> tuple[Function, tuple[Real, ...]]:
+    """Return the problem as a Function, and its parameters; DataError unless they are plain real ones."""
     if not isinstance(problem, Function):
         raise DataError(
             f"{what}: the problem must be a Function such as ackley(5), got {problem.name!r}, a "
@@ -93,7 +152,7 @@ def _checked(problem: Problem, what: str, seed: int) -> tuple[Function, FloatArr
     space = problem.spec.space
     if space.constraints:
         raise DataError(f"{what}: the space must have no constraints, that of {problem.name} has some")
-    ends = []
+    parameters = []
     for parameter in space.parameters:
         if not isinstance(parameter, Real) or any(
             (parameter.log, parameter.step, parameter.when, parameter.is_constant)
@@ -102,18 +161,34 @@ def _checked(problem: Problem, what: str, seed: int) -> tuple[Function, FloatArr
                 f"{what}: every parameter must be Real with a range, without log, step and when, but "
                 f"{problem.name} has {parameter!r}"
             )
-        ends.append((parameter.low, parameter.high))
-    return problem, np.array(ends).T
+        parameters.append(parameter)
+    return problem, tuple(parameters)
+
+
+def _movable(problem: Problem, what: str, seed: int) -> tuple[Function, Optimum, FloatArray]:
+    """Return the problem as a Function, its optimum and its box (2, d); DataError unless it can be moved."""
+    if not is_whole(seed) or seed < 0:
+        raise DataError(f"{what}: seed must be a whole number of at least 0, got {seed!r}")
+    function, parameters = _reals(problem, what)
+    if function.optimum is None:
+        raise DataError(f"{what}: the problem must have a known optimum, {function.name} has none")
+    return function, function.optimum, np.array([(p.low, p.high) for p in parameters]).T
 
 
 def _moved(
-    function: Function, what: str, seed: int, box: FloatArray, place: FloatArray, turn: FloatArray
+    function: Function,
+    optimum: Optimum,
+    what: str,
+    seed: int,
+    box: FloatArray,
+    place: FloatArray,
+    turn: FloatArray,
 ) -> Function:
     """Return the function with its first minimiser at ``place`` (d,), turned about it by ``turn`` (d, d)."""
     low, high = box
     width = high - low
     there, back = (width[:, None] * Q / width for Q in (turn, turn.T))
-    minimisers = _minimisers(function)
+    minimisers = _rows(function, optimum)
     known = place + (minimisers - minimisers[0]) @ back.T
     known = known[((low <= known) & (known <= high)).all(axis=1)]
     names = function.spec.space.names
@@ -122,12 +197,13 @@ def _moved(
     if function.everywhere:
         walls = np.array([np.full_like(low, -np.inf), np.full_like(high, np.inf)])
     else:
-        penalty = _mean_regret(function)
+        penalty = _mean(function) - optimum.value
     return replace(
         function,
         name=f"{what}{seed or ''}-{function.name}",
-        optimum=Optimum(function.optimum.value, params),
+        optimum=Optimum(optimum.value, params),
         formula=_Moved(function.formula, minimisers[0], place, there, width, walls, penalty),
+        decomposition=None,
     )
 
 
@@ -180,15 +256,15 @@ def _rotation(d: int, key: Key) -> FloatArray:
     return np.asarray(Q)
 
 
-def _minimisers(function: Function) -> FloatArray:
+def _rows(function: Function, optimum: Optimum) -> FloatArray:
     """Return the known minimisers (k, d) in the user's units."""
     names = function.spec.space.names
-    rows = [[params[name] for name in names] for params in function.optimum.params]
+    rows = [[params[name] for name in names] for params in optimum.params]
     return np.array(rows, dtype=np.float64)
 
 
-def _mean_regret(function: Function) -> float:
-    """Return how far fixed, uniformly distributed points of the box are above the optimum on average."""
+def _mean(function: Function) -> float:
+    """Return the mean value at fixed, uniformly distributed points of the box."""
     space = function.spec.space
     sample = space.from_unit(Key(0, ("penalty",)).uniform_rows(0, _SAMPLE, space.d))
-    return float(function.evaluate_many(sample).mean()) - function.optimum.value
+    return float(function.evaluate_many(sample).mean())

@@ -18,7 +18,8 @@ def rosenbrock(d: int, bounds: Bounds = (-5.0, 10.0)) -> Function:
     Source: Rosenbrock, "An automatic method for finding the greatest or least value of a function",
     The Computer Journal 3(3), 1960.
     """
-    return at_level("rosenbrock", _rosenbrock, d, bounds, 1.0, f"Rosenbrock 1960; {LIBRARY}", least=2)
+    source = f"Rosenbrock 1960; {LIBRARY}"
+    return at_level("rosenbrock", _rosenbrock, d, bounds, 1.0, source, least=2, factors=(2, 1))
 
 
 def _rosenbrock(columns: Columns) -> FloatArray:
@@ -39,7 +40,9 @@ def dixon_price(d: int) -> Function:
     x = [2.0 ** (2.0 ** (1 - i) - 1) for i in range(1, d + 1)]
     box, minimisers = [(-10.0, 10.0)] * d, [x, [*x[:-1], -x[-1]]]
     source = f"Dixon and Price 1989; {LIBRARY}"
-    return continuous(f"dixon_price{d}", _dixon_price, box, 0.0, minimisers, source, everywhere=True)
+    return continuous(
+        f"dixon_price{d}", _dixon_price, box, 0.0, minimisers, source, everywhere=True, factors=(2, 1)
+    )
 
 
 def _dixon_price(columns: Columns) -> FloatArray:
@@ -65,7 +68,7 @@ def powell(d: int, bounds: Bounds = (-4.0, 5.0)) -> Function:
     check_dimension("powell", d, least=4)
     if d % 4:
         raise SpaceError(f"powell: d must be a multiple of 4, got {d!r}")
-    return at_level("powell", _powell, d, bounds, 0.0, f"Powell 1962; {LIBRARY}")
+    return at_level("powell", _powell, d, bounds, 0.0, f"Powell 1962; {LIBRARY}", factors=(4, 4))
 
 
 def _powell(columns: Columns) -> FloatArray:

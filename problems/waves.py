@@ -6,6 +6,7 @@ Most have their minimum in the very centre of the usual domain, where many metho
 
 import numpy as np
 
+from bbopt.errors import SpaceError
 from bbopt.types import FloatArray
 
 from .continuous import LIBRARY, SURVEY, Bounds, at_level, check_dimension, continuous, stack
@@ -21,6 +22,17 @@ def ackley(d: int, bounds: Bounds = (-32.768, 32.768)) -> Function:
     Source: Ackley, A Connectionist Machine for Genetic Hillclimbing, 1987.
     """
     return at_level("ackley", _ackley, d, bounds, 0.0, f"Ackley 1987; {LIBRARY}")
+
+
+def lopsided_ackley(d: int) -> Function:
+    """Ackley in a box whose centre is not the optimum: in 200 dimensions the test of TuRBO.
+
+    f is :func:`ackley`, on [-5, 10]^d; f* = 0 at the origin.
+
+    Source: Eriksson, Pearce, Gardner, Turner and Poloczek, "Scalable global optimization via local Bayesian
+    optimization", NeurIPS 2019.
+    """
+    return at_level("lopsided_ackley", _ackley, d, (-5.0, 10.0), 0.0, "Ackley 1987, Eriksson et al. 2019")
 
 
 def _ackley(columns: Columns) -> FloatArray:
@@ -40,7 +52,23 @@ def levy(d: int, bounds: Bounds = (-10.0, 10.0)) -> Function:
     Source: Laguna and Martí, "Experimental testing of advanced scatter search designs for global
     optimization of multimodal functions", Journal of Global Optimization 33(2), 2005.
     """
-    return at_level("levy", _levy, d, bounds, 1.0, f"Laguna and Martí 2005; {LIBRARY}")
+    source = f"Laguna and Martí 2005; {LIBRARY}"
+    return at_level("levy", _levy, d, bounds, 1.0, source, factors=(1, 1))
+
+
+def lopsided_levy() -> Function:
+    """Levy in four dimensions, with the optimum near the walls of a box.
+
+    f is :func:`levy`, on [-10, 5] x [-10, 10] x [-5, 10] x [-1, 10]; f* = 0 at (1, 1, 1, 1).
+
+    Source: Hvarfner, Hellsten and Nardi, "Vanilla Bayesian optimization performs great in high
+    dimensions", ICML 2024.
+    """
+    box = [(-10.0, 5.0), (-10.0, 10.0), (-5.0, 10.0), (-1.0, 10.0)]
+    source = "Hvarfner, Hellsten and Nardi 2024"
+    return continuous(
+        "lopsided_levy4", _levy, box, 0.0, [(1.0,) * 4], source, everywhere=True, factors=(1, 1)
+    )
 
 
 def _levy(columns: Columns) -> FloatArray:
@@ -61,7 +89,7 @@ def rastrigin(d: int, bounds: Bounds = (-5.12, 5.12)) -> Function:
     Born, "The parallel genetic algorithm as function optimizer", Parallel Computing 17, 1991.
     """
     source = f"Rastrigin 1974, Mühlenbein et al. 1991; {LIBRARY}"
-    return at_level("rastrigin", _rastrigin, d, bounds, 0.0, source)
+    return at_level("rastrigin", _rastrigin, d, bounds, 0.0, source, factors=(1, 1))
 
 
 def _rastrigin(columns: Columns) -> FloatArray:
@@ -97,7 +125,8 @@ def schwefel(d: int) -> Function:
     """
     check_dimension("schwefel", d)
     minimiser, source = [420.96874635998205] * d, f"Schwefel 1981; {LIBRARY}"
-    return continuous(f"schwefel{d}", _schwefel, [(-500.0, 500.0)] * d, 0.0, [minimiser], source)
+    box = [(-500.0, 500.0)] * d
+    return continuous(f"schwefel{d}", _schwefel, box, 0.0, [minimiser], source, factors=(1, 1))
 
 
 def _schwefel(columns: Columns) -> FloatArray:
@@ -114,13 +143,48 @@ def styblinski_tang(d: int, bounds: Bounds = (-5.0, 5.0)) -> Function:
     Source: Styblinski and Tang, "Experiments in nonconvex optimization: stochastic approximation with
     function smoothing and simulated annealing", Neural Networks 3(4), 1990.
     """
-    level, each, source = -2.903534027771177, -39.16616570377141, f"Styblinski and Tang 1990; {LIBRARY}"
-    return at_level("styblinski_tang", _styblinski_tang, d, bounds, level, source, each=each)
+    level, each, source = _WELL, _DEPTH, f"Styblinski and Tang 1990; {LIBRARY}"
+    return at_level("styblinski_tang", _styblinski_tang, d, bounds, level, source, each=each, factors=(1, 1))
+
+
+_WELL, _DEPTH = -2.903534027771177, -39.16616570377141
+
+
+def _wells(x: FloatArray) -> FloatArray:
+    return (x**4 - 16 * x**2 + 5 * x) / 2
 
 
 def _styblinski_tang(columns: Columns) -> FloatArray:
+    return np.asarray(_wells(stack(columns)).sum(axis=1))
+
+
+def overlapping(d: int) -> Function:
+    """Wells in blocks of four coordinates, each of which shares two with the next; d is even, at least 4.
+
+    f(x) = Σₖ h(x_{2k+1}, .., x_{2k+4}), k = 0 .. d/2 - 2, on [-5, 5]^d. A block h is the mean of Styblinski
+    and Tang's g(x) = (x⁴ - 16 x² + 5 x) / 2 over its four coordinates, and their variance: g alone would
+    leave the coordinates independent. Both are least where every coordinate is the minimiser of g, so
+    f* = -39.16616570377141 (d/2 - 1) at xᵢ = -2.903534027771177.
+
+    Source: bbopt's own.
+
+    Raises
+    ------
+    SpaceError
+        ``d`` is no even number of at least 4.
+    """
+    check_dimension("overlapping", d, least=4)
+    if d % 2:
+        raise SpaceError(f"overlapping: d must be even, got {d!r}")
+    box, value, minimisers = [(-5.0, 5.0)] * d, _DEPTH * (d // 2 - 1), [(_WELL,) * d]
+    name = f"overlapping{d}"
+    return continuous(name, _overlapping, box, value, minimisers, "bbopt", everywhere=True, factors=(4, 2))
+
+
+def _overlapping(columns: Columns) -> FloatArray:
     x = stack(columns)
-    return np.asarray((x**4 - 16 * x**2 + 5 * x).sum(axis=1) / 2)
+    blocks = np.lib.stride_tricks.sliding_window_view(x, 4, axis=1)[:, ::2]
+    return np.asarray((_wells(blocks).mean(axis=2) + blocks.var(axis=2)).sum(axis=1))
 
 
 def cosine_mixture(d: int, bounds: Bounds = (-1.0, 1.0)) -> Function:
@@ -132,7 +196,7 @@ def cosine_mixture(d: int, bounds: Bounds = (-1.0, 1.0)) -> Function:
     Programming 58, 1993.
     """
     source = f"Breiman and Cutler 1993; {SURVEY}"
-    return at_level("cosine_mixture", _cosine_mixture, d, bounds, 0.0, source, each=-0.1)
+    return at_level("cosine_mixture", _cosine_mixture, d, bounds, 0.0, source, each=-0.1, factors=(1, 1))
 
 
 def _cosine_mixture(columns: Columns) -> FloatArray:

@@ -227,7 +227,8 @@ def michalewicz(d: int) -> Function:
         raise SpaceError(f"michalewicz: d must be a whole number from 1 to {len(_FURROWS)}, got {d!r}")
     box, source = [(0.0, np.pi)] * d, f"Michalewicz 1992; {LIBRARY}"
     minimiser, values = zip(*_FURROWS[:d], strict=True)
-    return continuous(f"michalewicz{d}", _michalewicz, box, fsum(values), [minimiser], source)
+    value = fsum(values)
+    return continuous(f"michalewicz{d}", _michalewicz, box, value, [minimiser], source, factors=(1, 1))
 
 
 def _michalewicz(columns: Columns) -> FloatArray:

@@ -1,0 +1,101 @@
+"""SMAC3: random forests on configuration spaces."""
+
+import logging
+from tempfile import TemporaryDirectory
+
+from ConfigSpace import (
+    AndConjunction,
+    CategoricalHyperparameter,
+    ConfigurationSpace,
+    Constant,
+    InCondition,
+    OrdinalHyperparameter,
+    UniformFloatHyperparameter,
+    UniformIntegerHyperparameter,
+)
+from failures import Failures
+from parameters import conditions, from_code, has_code, is_log, n_levels, to_code
+from smac import HyperparameterOptimizationFacade, Scenario
+from smac.runhistory import StatusType, TrialValue
+
+PACKAGES = ("smac", "ConfigSpace", "scikit-learn", "numpy", "scipy")
+
+
+class Smac:
+    """``HyperparameterOptimizationFacade`` with its defaults, asked and told.
+
+    Its Sobol design of ten points a parameter, at most a quarter of the budget, then a random forest on
+    logarithms and expected improvement, with random points between; it looks again at the forest after
+    every eight results. ``deterministic`` is set where equal points have equal outcomes; otherwise SMAC
+    repeats promising points with other seeds. Conditions are ConfigSpace's; numbers in steps are given by
+    their indices. A failure is told as CRASHED with the worst cost so far, since SMAC's model takes no
+    infinite ones and its own ``crash_cost`` wants a number known beforehand; while there is no cost at all,
+    it stays a running trial.
+    """
+
+    def __init__(self, task):
+        self.space = task.space
+        self.folder = TemporaryDirectory(prefix="smac-")  # goes with the adapter
+        scenario = Scenario(
+            _configuration_space(task.space, task.seed),
+            output_directory=self.folder.name,
+            deterministic=task.repeatable,
+            n_trials=task.budget,
+            seed=task.seed,
+        )
+        self.smac = HyperparameterOptimizationFacade(
+            scenario, _never_called, overwrite=True, logging_level=logging.ERROR
+        )
+        self.failures = Failures()
+
+    def ask(self, n):
+        self.asked = [self.smac.ask() for _ in range(n)]
+        return [self._params(trial.config) for trial in self.asked]
+
+    def tell(self, results):
+        for trial, cost, has_failed in self.failures.settle(self.asked, results):
+            status = StatusType.CRASHED if has_failed else StatusType.SUCCESS
+            self.smac.tell(trial, TrialValue(cost=cost, status=status), save=False)
+
+    def _params(self, config):
+        given = {
+            name: from_code(self.space.by_name[name], code)
+            for name, code in dict(config).items()
+            if name not in self.space.fixed
+        }
+        return self.space.active(given)
+
+
+def _never_called(config, seed=0):
+    raise RuntimeError("SMAC is asked and told")
+
+
+def _configuration_space(space, seed):
+    made = ConfigurationSpace(seed=seed)
+    made.add([_hyperparameter(p, space) for p in space.parameters])
+    for p in space.parameters:
+        rules = [
+            InCondition(made[p["name"]], made[parent], [_code(space, parent, value) for value in allowed])
+            for parent, allowed in conditions(p).items()
+        ]
+        if rules:
+            made.add(rules[0] if len(rules) == 1 else AndConjunction(*rules))
+    return made
+
+
+def _code(space, name, value):
+    return value if name in space.fixed else to_code(space.by_name[name], value)
+
+
+def _hyperparameter(p, space):
+    name = p["name"]
+    if name in space.fixed:
+        return Constant(name, space.fixed[name])
+    if p["kind"] == "categorical":
+        return CategoricalHyperparameter(name, list(range(len(p["choices"]))))
+    if p["kind"] == "ordinal":
+        return OrdinalHyperparameter(name, list(range(len(p["choices"]))))
+    if has_code(p):
+        return UniformIntegerHyperparameter(name, 0, n_levels(p) - 1)
+    kind = UniformIntegerHyperparameter if p["kind"] == "integer" else UniformFloatHyperparameter
+    return kind(name, p["low"], p["high"], log=is_log(p))

@@ -1,0 +1,110 @@
+"""From runs to numbers: ranks, normalised regrets, intervals, at equal evaluations and at equal wall time."""
+
+import re
+
+import numpy as np
+
+MANDATORY = ("bbopt", "Ax", "BoTorch", "Optuna GP", "Optuna TPE", "SMAC3", "pycma", "random")
+SOLVED = 1e-8
+"""Regrets below this count as equal: the final precision of COCO's targets."""
+WORST = 2.0
+"""Normalised regrets are clipped here, where a run is twice as bad as random search."""
+DRAWS = 10_000
+
+
+class Table:
+    """The runs of some cells, each of which all optimizers have finished.
+
+    Parameters
+    ----------
+    runs : mapping of (cell, optimizer) to Run
+    optimizers : sequence of str
+        Cells that one of them lacks are left out.
+
+    Attributes
+    ----------
+    cells : list of Cell
+    optimizers : list of str
+    left_out : int
+    """
+
+    def __init__(self, runs, optimizers=MANDATORY):
+        wanted = sorted({cell for cell, _ in runs})
+        self.optimizers = [name for name in optimizers if any((cell, name) in runs for cell in wanted)]
+        self.cells = [cell for cell in wanted if all((cell, name) in runs for name in self.optimizers)]
+        self.left_out = len(wanted) - len(self.cells)
+        self.runs = runs
+        self._floor = {}
+        for (cell, _), run in runs.items():
+            known = [0.0] if run.optimum_known else [value for value in run.regrets if value is not None]
+            # Where no optimum is known, the best value that anybody has seen stands for it.
+            self._floor[cell.problem] = min([self._floor.get(cell.problem, np.inf), *known])
+
+    def curve(self, cell, optimizer):
+        """Return the best regret after 1 .. budget evaluations, infinite before the first success."""
+        found = self.runs[cell, optimizer].regrets
+        values = np.array([np.inf if value is None else value for value in found], float)
+        values = values - self._floor[cell.problem]
+        best = np.minimum.accumulate(np.append(values, [np.inf] * (cell.budget - len(values))))
+        return np.where(best < SOLVED, 0.0, best)
+
+    def at(self, share=1.0):
+        """Return regrets (optimizers, cells) after a share of each budget."""
+        return np.array(
+            [
+                [self.curve(cell, name)[max(1, round(share * cell.budget)) - 1] for cell in self.cells]
+                for name in self.optimizers
+            ]
+        )
+
+    def at_wall(self, cost):
+        """Return regrets (optimizers, cells) when time is up, where each evaluation takes ``cost`` seconds.
+
+        Time is up when somebody who suggests in no time has spent the budget. The points of a batch are
+        evaluated at once.
+        """
+        rows = []
+        for name in self.optimizers:
+            row = []
+            for cell in self.cells:
+                spent = np.cumsum(self.runs[cell, name].seconds)
+                n = np.arange(1, len(spent) + 1)
+                passed = spent + cost * np.ceil(n / cell.batch)
+                done = int(np.count_nonzero(passed <= cost * np.ceil(cell.budget / cell.batch)))
+                row.append(self.curve(cell, name)[done - 1] if done else np.inf)
+            rows.append(row)
+        return np.array(rows)
+
+    def normalised(self, regrets):
+        """Return regrets as shares of random search's median regret on the same problem, at most WORST."""
+        random = {}
+        for (cell, name), _ in self.runs.items():
+            if name == "random":
+                random.setdefault(_family(cell.problem), []).append(self.curve(cell, name)[-1])
+        scale = np.array([np.median(random[_family(cell.problem)]) for cell in self.cells])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = np.where(regrets == 0, 0.0, regrets / scale)
+        return np.minimum(share, WORST)
+
+
+def ranks(regrets):
+    """Return ranks (optimizers, cells), 1 the lowest, ties sharing their mean."""
+    below = (regrets[:, None] > regrets[None]).sum(axis=1)
+    equal = (regrets[:, None] == regrets[None]).sum(axis=1)
+    return below + (equal + 1) / 2
+
+
+def mean_and_interval(values, groups):
+    """Return means (k,) of values (k, cells) and 95% bootstrap intervals (k, 2); whole groups are drawn."""
+    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.zeros((len(values), len(names)))
+    np.add.at(sums.T, group, values.T)
+    sizes = np.bincount(group, minlength=len(names))
+    picks = np.random.default_rng(0).integers(len(names), size=(DRAWS, len(names)))
+    means = sums[:, picks].sum(axis=2) / sizes[picks].sum(axis=1)
+    return values.mean(axis=1), np.quantile(means, [0.025, 0.975], axis=1).T
+
+
+def _family(problem):
+    """Return the name without what tells instances apart."""
+    return re.sub(r"-i\d+$|shifted\d+-", "", problem)

@@ -1,0 +1,97 @@
+"""Where runs are kept: one JSON line a run, one file an optimizer, ``results/race/SUITE/OPTIMIZER.jsonl``."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from suites import Cell
+
+RESULTS = Path(__file__).parent.parent / "results" / "race"
+
+
+@dataclass
+class Run:
+    """One optimizer on one cell.
+
+    Attributes
+    ----------
+    cell : Cell
+    optimizer : str
+    optimum_known : bool
+        Whether regrets are above the optimum; else they are values.
+    n_parameters : int
+        Of the problem.
+    regrets : list of float or None
+        How far above the optimum each evaluation was, without noise; None where it failed.
+    told : list of float or None
+        What the optimizer was told, kept where it was noisy.
+    seconds : list of float
+        CPU seconds of asking and telling, one an evaluation, shared evenly by the members of a batch.
+    versions : dict
+    error : str or None
+        Why it ended before its budget.
+    """
+
+    cell: Cell
+    optimizer: str
+    optimum_known: bool = True
+    n_parameters: int = 0
+    regrets: list = field(default_factory=list)
+    told: list = field(default_factory=list)
+    seconds: list = field(default_factory=list)
+    versions: dict = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def key(self):
+        """What makes it this run."""
+        return self.cell, self.optimizer
+
+
+def load(suite, optimizer=None):
+    """Return the runs stored of a suite, (cell, optimizer) -> Run; the last one counts."""
+    pattern = "*.jsonl" if optimizer is None else f"{_file(optimizer)}.jsonl"
+    runs = {}
+    for path in sorted((RESULTS / suite).glob(pattern)):
+        for line in path.read_text().splitlines():
+            run = _read(json.loads(line))
+            runs[run.key] = run
+    return runs
+
+
+def save(run):
+    """Append a run."""
+    path = RESULTS / run.cell.suite / f"{_file(run.optimizer)}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(_plain(run), ensure_ascii=False) + "\n")
+
+
+def tidy(suite):
+    """Keep the last run of each cell alone, in order."""
+    for path in sorted((RESULTS / suite).glob("*.jsonl")):
+        kept = {run.key: run for run in map(_read, map(json.loads, path.read_text().splitlines()))}
+        lines = [json.dumps(_plain(kept[key]), ensure_ascii=False) for key in sorted(kept)]
+        path.write_text("\n".join(lines) + "\n")
+
+
+def _plain(run):
+    data = {**run.cell._asdict(), **asdict(run)}
+    del data["cell"]
+    data["regrets"] = [_rounded(value, 7) for value in run.regrets]
+    data["told"] = [_rounded(value, 7) for value in run.told]
+    data["seconds"] = [_rounded(value, 3) for value in run.seconds]
+    return data
+
+
+def _read(data):
+    cell = Cell(*(data.pop(name) for name in Cell._fields))
+    return Run(cell, **data)
+
+
+def _rounded(value, digits):
+    return None if value is None else float(f"{value:.{digits}g}")
+
+
+def _file(optimizer):
+    return optimizer.replace(" ", "-").replace(":", "--")

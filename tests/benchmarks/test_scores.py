@@ -1,0 +1,136 @@
+"""Ranks, normalised regrets and intervals of the side-by-side comparison, against SciPy and by hand."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import bootstrap, rankdata
+
+HERE = Path(__file__).parent.parent.parent / "benchmarks" / "compare"
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    monkeypatch.syspath_prepend(HERE)
+    yield
+    for name in ("scores", "store", "suites"):
+        sys.modules.pop(name, None)
+
+
+def _run(problem, optimizer, regrets, *, seconds=0.0, known=True, budget=None, batch=1):
+    from store import Run
+    from suites import Cell
+
+    cell = Cell("problems", problem, 1, budget or len(regrets), batch)
+    run = Run(cell, optimizer, known, 2, regrets, seconds=[seconds] * len(regrets))
+    return run.key, run
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=3, max_size=3), min_size=1, max_size=6))
+def test_ranks_are_those_of_scipy(rows):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        from scores import ranks
+    values = np.array(rows, float).T
+    np.testing.assert_array_equal(ranks(values), rankdata(values, axis=0))
+
+
+def test_failed_evaluations_and_runs_cut_short_keep_what_was_found():
+    from scores import Table
+
+    runs = dict([_run("a", "one", [None, 3.0, None, 1.0]), _run("a", "two", [2.0], budget=4)])
+    table = Table(runs, ("one", "two"))
+    np.testing.assert_array_equal(table.at(), [[1.0], [2.0]])
+    np.testing.assert_array_equal(table.at(0.25), [[np.inf], [2.0]])
+    np.testing.assert_array_equal(table.at(0.5), [[3.0], [2.0]])
+
+
+def test_a_cell_that_somebody_lacks_is_left_out():
+    from scores import Table
+
+    runs = dict([_run("a", "one", [1.0]), _run("a", "two", [2.0]), _run("b", "one", [1.0])])
+    table = Table(runs, ("one", "two"))
+    assert [cell.problem for cell in table.cells] == ["a"]
+    assert table.left_out == 1
+
+
+def test_random_search_has_a_normalised_regret_of_1_in_the_median_and_solved_is_0():
+    from scores import Table
+
+    runs = dict(
+        entry
+        for k, regret in enumerate([1.0, 2.0, 3.0])
+        for entry in (_run(f"a-i{k}", "random", [regret]), _run(f"a-i{k}", "one", [[0.5, 1e-9, 30.0][k]]))
+    )
+    table = Table(runs, ("random", "one"))
+    np.testing.assert_allclose(table.normalised(table.at()), [[0.5, 1.0, 1.5], [0.25, 0.0, 2.0]])
+
+
+def test_where_no_optimum_is_known_the_best_value_seen_stands_for_it():
+    from scores import Table
+
+    runs = dict([_run("a", "random", [5.0, 4.0], known=False), _run("a", "one", [3.5, 3.0], known=False)])
+    np.testing.assert_allclose(Table(runs, ("random", "one")).at(), [[1.0], [0.0]])
+
+
+def test_by_the_clock_who_is_slow_gets_fewer_evaluations():
+    from scores import Table
+
+    falling = [4.0, 3.0, 2.0, 1.0]
+    runs = dict([_run("a", "random", falling), _run("a", "slow", falling, seconds=1.0)])
+    np.testing.assert_array_equal(Table(runs, ("random", "slow")).at_wall(1.0), [[1.0], [3.0]])
+    batched = dict([_run("a", "random", falling, batch=2), _run("a", "slow", falling, seconds=0.5, batch=2)])
+    np.testing.assert_array_equal(Table(batched, ("random", "slow")).at_wall(1.0), [[1.0], [3.0]])
+
+
+def test_intervals_are_those_of_scipys_bootstrap_and_wider_when_problems_are_drawn_whole():
+    from scores import mean_and_interval
+
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(1, 60))
+    mean, interval = mean_and_interval(values, list(range(60)))
+    reference = bootstrap((values[0],), np.mean, n_resamples=20_000, method="percentile", rng=2)
+    assert mean[0] == pytest.approx(values.mean())
+    np.testing.assert_allclose(interval[0], reference.confidence_interval, atol=0.02)
+    repeated = np.repeat(values[:, :20], 3, axis=1)
+    _, alone = mean_and_interval(repeated, list(range(60)))
+    _, together = mean_and_interval(repeated, np.repeat(np.arange(20), 3))
+    assert np.ptp(together) > 1.4 * np.ptp(alone)
+
+
+def test_runs_are_read_as_they_were_written_and_the_last_one_counts(tmp_path, monkeypatch):
+    import store
+
+    monkeypatch.setattr(store, "RESULTS", tmp_path)
+    for regret in (3.0, 1 / 3):
+        key, run = _run("a", "Optuna GP", [regret, None], seconds=0.0123456)
+        store.save(run)
+    stored = store.load("problems")
+    assert list(stored) == [key]
+    assert stored[key].regrets == [pytest.approx(1 / 3, rel=1e-6), None]
+    store.tidy("problems")
+    (path,) = (tmp_path / "problems").iterdir()
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["seconds"] == [0.0123, 0.0123]
+
+
+def test_the_halves_share_no_instance():
+    import re
+
+    from suites import SUITES, cells
+
+    for suite in SUITES:
+        tuned, reported = cells(suite, "full", "tuning"), cells(suite, "full", "reporting")
+        assert tuned
+        assert reported
+        assert {cell.half for cell in reported} == {"reporting"}
+        instances = [
+            {cell.problem for cell in half if re.search(r"-i\d+$|shifted\d", cell.problem)}
+            for half in (tuned, reported)
+        ]
+        assert not instances[0] & instances[1]
+        assert not {cell.seed for cell in tuned} & {cell.seed for cell in reported}
