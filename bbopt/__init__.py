@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from bbopt.space import Categorical, Constant, Integer, Ordinal, Real, Space
     from bbopt.spec import Objective, Spec
     from bbopt.strategies.auto import Auto
+    from bbopt.strategies.baxus import BAxUS
     from bbopt.strategies.bayesian import BayesianOptimization
     from bbopt.strategies.compose import Then
     from bbopt.strategies.consensus import ConsensusBasedOptimization
     from bbopt.strategies.designs import Grid, LatinHypercube, Random, Sobol
+    from bbopt.strategies.dumbo import DuMBO
+    from bbopt.strategies.trust_region import TrustRegion
     from bbopt.study.study import Study
     from bbopt.surrogates.process import GaussianProcess
 
@@ -47,10 +50,13 @@ _HOME = {
     "bbopt.space": ("Categorical", "Constant", "Integer", "Ordinal", "Real", "Space"),
     "bbopt.spec": ("Objective", "Spec"),
     "bbopt.strategies.auto": ("Auto",),
+    "bbopt.strategies.baxus": ("BAxUS",),
     "bbopt.strategies.bayesian": ("BayesianOptimization",),
     "bbopt.strategies.compose": ("Then",),
     "bbopt.strategies.consensus": ("ConsensusBasedOptimization",),
     "bbopt.strategies.designs": ("Grid", "LatinHypercube", "Random", "Sobol"),
+    "bbopt.strategies.dumbo": ("DuMBO",),
+    "bbopt.strategies.trust_region": ("TrustRegion",),
     "bbopt.study.study": ("Study",),
     "bbopt.surrogates.process": ("GaussianProcess",),
 }
@@ -58,12 +64,14 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
     "Auto",
+    "BAxUS",
     "BayesianOptimization",
     "BboptError",
     "Categorical",
     "ConsensusBasedOptimization",
     "Constant",
     "DataError",
+    "DuMBO",
     "FitError",
     "GaussianProcess",
     "Grid",
@@ -85,6 +93,7 @@ __all__ = [
     "Study",
     "Then",
     "Trial",
+    "TrustRegion",
     "UnsupportedError",
     "maximize",
     "minimize",

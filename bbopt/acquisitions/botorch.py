@@ -15,8 +15,9 @@ import numpy as np
 from bbopt.errors import MissingExtra, UnsupportedError
 from bbopt.rng import Key
 from bbopt.space import Space
-from bbopt.surrogates.ensemble import Ensemble
+from bbopt.surrogates.ensemble import Ensemble, exact
 from bbopt.surrogates.gp import GP
+from bbopt.surrogates.local import LocalGP
 from bbopt.types import FloatArray
 
 try:
@@ -166,7 +167,8 @@ class BotorchCriterion:
         UnsupportedError
             For another kind of model, and for one-shot acquisitions.
         """
-        if isinstance(model, (GP, Ensemble)):
+        if isinstance(model, (GP, LocalGP, Ensemble)):
+            model = exact(model)
             one = model.members[0] if isinstance(model, Ensemble) else model
             theirs, space, encoded = to_botorch(model), one.covariance.space, False
         elif isinstance(model, BotorchSurrogate):

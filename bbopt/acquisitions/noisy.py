@@ -26,6 +26,7 @@ from bbopt.acquisitions.pointwise import log_mean_exp
 from bbopt.errors import SpaceError
 from bbopt.surrogates.ensemble import Ensemble
 from bbopt.surrogates.gp import GP
+from bbopt.surrogates.local import core_of
 from bbopt.types import FloatArray
 
 _Pullback: TypeAlias = Callable[[FloatArray], FloatArray]
@@ -85,7 +86,7 @@ class LogExpectedImprovementUnderNoise:
     def _log_gains(self, X: FloatArray) -> tuple[FloatArray, _Pullback]:
         if isinstance(self.surrogate, GP):
             return _log_gain(self.surrogate, X, self.noise)
-        pairs = [_log_gain(member, X, self.noise) for member in self.surrogate.members]
+        pairs = [_log_gain(core_of(member), X, self.noise) for member in self.surrogate.members]
         ends = np.cumsum([logs.shape[1] for logs, _ in pairs])[:-1]
 
         def pull(d_logs: FloatArray) -> FloatArray:

@@ -12,18 +12,20 @@ from bbopt.strategies.registry import make_strategy, strategy_class
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
 from bbopt.types import is_whole
 
-_MANY = 2000
+MANY = 2000
+"""Evaluations above which asking a Gaussian process costs more than it saves."""
+WIDE = 50
+"""Columns above which one model of the whole space is too vague: trust regions stay where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """Choose by objectives and budget.
+    """Choose by objectives, budget and the number of columns.
 
     Parameters
     ----------
     budget : int or None
-        Evaluations planned, where known. Above 2000 a population method is taken, since a Gaussian
-        process would cost more than it saves.
+        Evaluations planned, where known.
 
     Raises
     ------
@@ -38,16 +40,19 @@ class Auto:
             raise SpaceError(f"Auto: budget must be an integer of at least 1 or None, got {self.budget!r}")
 
     def choose(self, spec: Spec) -> tuple[AnyStrategy, str]:
-        """Return the strategy taken for this problem, and the reason in words."""
+        """Return the strategy taken for this problem, and in words which one for what."""
         if len(spec.objectives) > 1:
-            return make_strategy("sobol"), "several objectives: points spread evenly (Sobol)"
-        if self.budget is not None and self.budget > _MANY:
+            return make_strategy("sobol"), "points spread evenly (Sobol), for several objectives"
+        if self.budget is not None and self.budget > MANY:
             # A swarm that grows with the budget looks further before it contracts.
             usual = make_strategy("cbo").batch_size(spec)
             n_particles = max(usual, min(int(sqrt(self.budget) / 2), 1000))
-            why = f"{self.budget} evaluations: consensus-based optimization with {n_particles} particles"
+            why = f"consensus-based optimization with {n_particles} particles, for {self.budget} evaluations"
             return strategy_class("cbo")(n_particles=n_particles), why
-        return make_strategy("bo"), "one objective, few evaluations: Bayesian optimization"
+        d = spec.space.d
+        if d > WIDE:
+            return make_strategy("turbo"), f"Bayesian optimization in a trust region, for {d} columns"
+        return make_strategy("bo"), "Bayesian optimization, for one objective and few evaluations"
 
     @property
     def supports(self) -> Supports:

@@ -7,8 +7,6 @@ Jones, Schonlau & Welch (1998) in today's form: Matérn-5/2 process with dimensi
 """
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -16,19 +14,18 @@ import numpy as np
 from bbopt.acquisitions.acquisition import Acquisition, Sum
 from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, WithRisk, normal_samples
 from bbopt.acquisitions.improvement import LogExpectedImprovement
+from bbopt.acquisitions.interior import Interior
 from bbopt.data.history import Dataset, History, Rows
 from bbopt.data.trial import Status
 from bbopt.errors import FitError, SpaceError, SpaceExhausted
 from bbopt.maximizers.joint import maximize_joint
 from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
-from bbopt.sobol import sobol
-from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies import criteria
 from bbopt.strategies.checking import check_fit, check_problem
 from bbopt.strategies.criteria import Criterion, Situation
-from bbopt.strategies.designs import Sobol
+from bbopt.strategies.designs import Sobol, initial_size
 from bbopt.strategies.modelling import (
     Fit,
     fit_data,
@@ -68,7 +65,7 @@ class BayesianOptimization:
         the same maxima; to "ucb", "thompson" and others the log probability is a penalty in model units.
     n_initial : int or None
         Trials before the model takes over, laid out on a scrambled Sobol sequence; trials added count.
-        None takes one more than a point has active columns on average, at least 5.
+        None: :func:`~bbopt.strategies.designs.initial_size`.
     surrogate : GaussianProcess or another fit
         What is fitted; see :class:`bbopt.surrogates.process.GaussianProcess` for kernels, transforms and
         averaging, and :class:`~bbopt.strategies.modelling.Fit` for models of your own.
@@ -129,7 +126,7 @@ class BayesianOptimization:
 
     def ask(self, state: None, history: History, request: Request, rng: Key) -> Proposals:
         """Propose n points: the initial design first, then the maxima of the acquisition."""
-        n_initial = self.n_initial if self.n_initial is not None else _initial_size(history.spec.space)
+        n_initial = self.n_initial if self.n_initial is not None else initial_size(history.spec.space)
         early = min(max(n_initial - len(history), 0), request.n)
         data = without_penalties(history.dataset())
         if early == request.n or not len(data.X):
@@ -172,12 +169,13 @@ class BayesianOptimization:
             best = incumbent(model, unreachable, space, request.fixed)
             promise = criteria.make(acquisition, model, Situation(best, rng.child(k), space))
             goal = promise if failures is None else Sum((promise, failures))
+            search = Sum((goal, Interior(space, len(data.X)))) if self.acquisition == "auto" else goal
             taken = np.vstack([seen, X])
             try:
-                x = maximize(goal, space, 1, starts, request.fixed, rng.child(k), exclude=taken)
+                x = maximize(search, space, 1, starts, request.fixed, rng.child(k), exclude=taken)
             except SpaceExhausted:
                 # Every point was asked: repeat the most promising one, and let the gate judge.
-                x = maximize(goal, space, 1, starts, request.fixed, rng.child(k))
+                x = maximize(search, space, 1, starts, request.fixed, rng.child(k))
             tag = _tag(criteria.title(acquisition), promise, fitted, failures, x)
             tags.append({**tag, "acquisition": float(goal.value(x)[0])})
             X = np.vstack([X, x])
@@ -230,11 +228,3 @@ def _tag(
     if failures is not None:
         tag.update(chance=float(failures.probability(x)[0]), doubt=failures.doubt)
     return tag
-
-
-@lru_cache(maxsize=64)
-def _initial_size(space: Space) -> int:
-    if not space.is_conditional:
-        return max(5, space.d + 1)
-    points = space.from_unit(sobol(0, 256, space.d, Key(0)))
-    return max(5, ceil(float(space.active(points).sum(axis=1).mean())) + 1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
+from typing import TypeGuard
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from bbopt.acquisitions.thompson import Thompson
 from bbopt.errors import SpaceError, UnsupportedError
 from bbopt.rng import Key
 from bbopt.space import Space
-from bbopt.surrogates.ensemble import Ensemble
+from bbopt.surrogates.ensemble import Ensemble, exact
 from bbopt.surrogates.gp import GP
+from bbopt.surrogates.local import LocalGP, core_of
 from bbopt.surrogates.paths import Paths
 from bbopt.surrogates.surrogate import Surrogate
 from bbopt.types import FloatArray, Tag
@@ -60,11 +62,11 @@ def _noisy_ei(model: Surrogate, situation: Situation) -> Acquisition:
 
 
 def _thompson(model: Surrogate, situation: Situation) -> Acquisition:
-    exact = _exact(model, "thompson")
-    if isinstance(exact, Ensemble):  # hyper-parameters are drawn, too
-        drawn = situation.key.child("member").generator().integers(len(exact.members))
-        exact = exact.members[drawn]
-    return Thompson(Paths.draw(exact, 1, situation.key.child("path")))
+    process: GP | LocalGP | Ensemble = _exact(model, "thompson")
+    if isinstance(process, Ensemble):  # hyper-parameters are drawn, too
+        drawn = situation.key.child("member").generator().integers(len(process.members))
+        process = process.members[drawn]
+    return Thompson(Paths.draw(core_of(process), 1, situation.key.child("path")))
 
 
 CRITERIA: Mapping[str, tuple[str, Criterion]] = {
@@ -145,21 +147,28 @@ def with_pending(
     varies by itself.
     """
     if acquisition == "lognei":
-        return _exact(model, "lognei").draws(DRAWS, key.child("draws").generator(), X_pending)
+        if not has_draws(model):
+            raise _unsupported(model, "lognei")
+        return model.draws(DRAWS, key.child("draws").generator(), X_pending)
     if acquisition == "thompson" or not len(X_pending):
         return model
     return model.fantasize(X_pending)
 
 
-def has_draws(model: Surrogate) -> bool:
+def has_draws(model: Surrogate) -> TypeGuard[GP | LocalGP | Ensemble]:
     """Whether LogNEI can draw from the model."""
-    return isinstance(model, (GP, Ensemble))
+    return isinstance(model, (GP, LocalGP, Ensemble))
 
 
 def _exact(model: Surrogate, name: str) -> GP | Ensemble:
-    if isinstance(model, (GP, Ensemble)):
-        return model
-    raise UnsupportedError(
+    """Return the exact process, or an ensemble of such ones: cores, where there are many results."""
+    if not has_draws(model):
+        raise _unsupported(model, name)
+    return exact(model)
+
+
+def _unsupported(model: Surrogate, name: str) -> UnsupportedError:
+    return UnsupportedError(
         f"acquisition {name!r} needs bbopt's own Gaussian process, got {type(model).__name__}; "
         "logei, ei, logpi and ucb work with every surrogate"
     )

@@ -13,6 +13,7 @@ from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.surrogates.feasibility import LogFeasibility
+from bbopt.surrogates.local import CENTRES
 from bbopt.surrogates.surrogate import Surrogate
 from bbopt.surrogates.threads import single_threaded
 from bbopt.types import FloatArray, IntArray, Tag
@@ -22,8 +23,6 @@ PENALTY = 1e5
 _FEW_RESULTS = 5
 _SLICE = 128
 """Points at which the model is asked what fixed values allow."""
-_MOST_RESULTS = 3000
-"""For questions to a study; an ask is never refused, and takes what it takes."""
 
 
 class Fit(Protocol):
@@ -114,7 +113,8 @@ def fit_failures(data: Dataset, history: History) -> tuple[LogFeasibility | None
         return None, {}
     previous = history.latest("failure_theta").get("failure_theta")
     try:
-        failures = LogFeasibility.fit(history.spec.space, data.X, data.X_failed, previous=previous)
+        best = data.X[np.argsort(data.Y[:, 0], kind="stable")[:CENTRES]] if len(data.X) else data.X_failed
+        failures = LogFeasibility.fit(history.spec.space, data.X, data.X_failed, previous, best)
     except FitError as error:
         return None, {"failures_ignored": str(error)}
     return failures, {"failure_theta": list(failures.theta)}
@@ -126,9 +126,9 @@ def fit_history(history: History, surrogate: Fit) -> Surrogate:
     Raises
     ------
     FitError
-        Where nothing is complete, there are too many results, or nothing can be fitted.
+        Where nothing is complete, or nothing can be fitted.
     """
-    data = _few_enough(history.dataset())
+    data = history.dataset()
     if not len(data.X):
         raise FitError("no trial is complete yet")
     with single_threaded():
@@ -137,7 +137,7 @@ def fit_history(history: History, surrogate: Fit) -> Surrogate:
 
 def best_of_model(history: History, surrogate: Fit, rng: Key) -> tuple[FloatArray, Surrogate]:
     """Return the feasible point (d,) with the lowest posterior mean, and the model; raises FitError."""
-    data = without_penalties(_few_enough(history.dataset()))
+    data = without_penalties(history.dataset())
     if len(data.X) < 2:
         raise FitError("a model needs two results")
     space = history.spec.space
@@ -150,14 +150,6 @@ def best_of_model(history: History, surrogate: Fit, rng: Key) -> tuple[FloatArra
         starts = good_points(model, outside(model, space), data, history)
         x = maximize(promise, space, 1, starts, None, rng.child("recommend", len(history)))
         return x[0], model
-
-
-def _few_enough(data: Dataset) -> Dataset:
-    if len(data.X) > _MOST_RESULTS:
-        raise FitError(
-            f"a Gaussian process on {len(data.X)} results would take too long; at most {_MOST_RESULTS}"
-        )
-    return data
 
 
 def outside(model: Surrogate, space: Space) -> IntArray:

@@ -17,7 +17,10 @@ STRATEGIES = {
     "lhs": "bbopt.strategies.designs:LatinHypercube",
     "grid": "bbopt.strategies.designs:Grid",
     "bo": "bbopt.strategies.bayesian:BayesianOptimization",
+    "turbo": "bbopt.strategies.trust_region:TrustRegion",
+    "baxus": "bbopt.strategies.baxus:BAxUS",
     "cbo": "bbopt.strategies.consensus:ConsensusBasedOptimization",
+    "dumbo": "bbopt.strategies.dumbo:DuMBO",
     "then": "bbopt.strategies.compose:Then",
 }
 """Name -> "module:Class"; modules are imported when a name is first used."""

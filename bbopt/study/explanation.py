@@ -8,6 +8,7 @@ from bbopt.data.trial import Trial
 from bbopt.space import Space
 from bbopt.space.constraints import Formula
 from bbopt.spec import Spec
+from bbopt.strategies.auto import Auto
 from bbopt.strategies.strategy import AnyStrategy
 
 _AT_AN_END = 1e-6
@@ -27,9 +28,9 @@ _OUTCOMES = {
 def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
     """Say in words why a trial was proposed.
 
-    For a suggestion of a model: what it expected there and how sure it was, how not knowing counted,
-    which known constraints and ends of ranges hold it back, and what fell back to something simpler, and
-    why.
+    What ``auto`` chose. For a suggestion of a model: what it expected there and how sure it was, how not
+    knowing counted, which known constraints and ends of ranges hold it back, and what fell back to something
+    simpler, and why.
     """
     tag = _flat(trial.tag)
     where = f"Trial {trial.number}: "
@@ -43,7 +44,8 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
         )
     if "added" in tag:
         return where + "added from elsewhere."
-    parts = _origin(tag)
+    parts = [f"auto chose {strategy.choose(spec)[1]}"] if isinstance(strategy, Auto) else []
+    parts += _origin(tag)
     if "mean" in tag:
         parts += _promise(tag, spec)
         parts += _edges(trial, spec.space)
@@ -81,7 +83,22 @@ def _origin(tag: dict[str, Any]) -> list[str]:
         parts.append(f"member {tag['member']} of generation {tag['generation']} of the population")
     if "fill" in tag:
         parts.append("a spare point: all members of this generation were out")
+    if "region" in tag and "fallback" not in tag:
+        parts.append(_region(tag))
     return parts
+
+
+def _region(tag: dict[str, Any]) -> str:
+    """Return which trust region asked, and how far from its centre it looks."""
+    which = f"trust region {tag['region']}"
+    if tag["epoch"]:
+        which += ", begun anew once" if tag["epoch"] == 1 else f", begun anew {tag['epoch']} times"
+    if "length" not in tag:
+        return f"it belongs to the design of {which}"
+    text = (
+        f"it lies in {which}: a box about its best point with sides of about {tag['length']:.3g}, 1 being all"
+    )
+    return text + (f", in {tag['bins']} bins of parameters that move together" if "bins" in tag else "")
 
 
 def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
@@ -120,6 +137,11 @@ def _form(tag: dict[str, Any]) -> str:
     text = f"the model was fitted to {n} results, {how}"
     if "instead_of" in tag:
         text += f' ("{tag["instead_of"]}" was asked for, but takes none of 0 or less)'
+    if tag.get("exact"):
+        text += (
+            f", as a local model: to {tag['exact']} of them, most around the best, and to the nearest "
+            "others of each point"
+        )
     if tag.get("set_aside"):
         text += (
             f" ({tag['set_aside']} others are so far off that they count as failures, or lie far outside the "

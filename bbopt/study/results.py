@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bbopt.strategies.modelling import Fit
     from bbopt.surrogates.surrogate import Surrogate
 
+_COMPARED = 1000
+"""Trials whose posterior means are compared, those with the best values: another one will hardly be lower."""
+
 
 @dataclass(frozen=True, slots=True)
 class Best:
@@ -104,10 +107,10 @@ def best(history: History, strategy: AnyStrategy, by: str | None = None) -> Best
     strategy : Strategy
         Says what surrogate a model is.
     by : {None, "observed", "model"}
-        "observed": the best value told. "model": among the evaluated trials, the one with the best
-        posterior mean. None: "model" where noise is known of (``noise`` declared above 0, an ``sd=``
-        told, or repeats that differ) and a model can be fitted, else "observed". Noise that an ask only
-        learnt is not enough: name it, or say "model".
+        "observed": the best value told. "model": among the evaluated trials, of more than 1000 those with the
+        best values, the one with the best posterior mean. None: "model" where noise is known of (``noise``
+        declared above 0, an ``sd=`` told, or repeats that differ) and a model can be fitted, else "observed".
+        Noise that an ask only learnt is not enough: name it, or say "model".
 
     Raises
     ------
@@ -129,11 +132,13 @@ def best(history: History, strategy: AnyStrategy, by: str | None = None) -> Best
         except FitError:
             pass
         else:
-            mean, sd = model.predict(history.X[rows])
+            compared = np.sort(rows[np.argsort(y, kind="stable")[:_COMPARED]])
+            mean, sd = model.predict(history.X[compared])
             k = int(np.argmin(mean))
             told = float(mean[k] * history.spec.sign[0])
-            rule = f"best posterior mean among {len(rows)} evaluated trials in the space"
-            return Best(history.trial(int(rows[k])), rule, told, float(sd[k]))
+            which = f"the {_COMPARED} best told of " if len(rows) > _COMPARED else ""
+            rule = f"best posterior mean among {which}{len(rows)} evaluated trials in the space"
+            return Best(history.trial(int(compared[k])), rule, told, float(sd[k]))
     rule = f"best value told among {len(rows)} complete trials in the space"
     return Best(history.trial(int(rows[np.argmin(y)])), rule)
 
@@ -170,7 +175,7 @@ def fit_model(history: History, strategy: AnyStrategy) -> "Surrogate":
     DataError
         Where nothing is complete.
     FitError
-        Where there are too many results for a model, or nothing can be fitted.
+        Where nothing can be fitted.
     UnsupportedError
         With several objectives.
     """

@@ -501,7 +501,7 @@ class Study:
         DataError
             For params that do not fit, or while nothing is complete.
         FitError
-            With more than 3000 results.
+            Where no model can be fitted.
         UnsupportedError
             With several objectives.
         """

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bbopt.surrogates.botorch import BotorchModel as BotorchModel
     from bbopt.surrogates.botorch import BotorchSurrogate as BotorchSurrogate
     from bbopt.surrogates.botorch import from_botorch as from_botorch
+    from bbopt.surrogates.botorch import saas as saas
     from bbopt.surrogates.botorch import to_botorch as to_botorch
     from bbopt.surrogates.ensemble import Ensemble
     from bbopt.surrogates.feasibility import LogFeasibility
@@ -54,6 +55,7 @@ _HOME = {
         "BotorchModel",
         "BotorchSurrogate",
         "from_botorch",
+        "saas",
         "to_botorch",
     ),
     "bbopt.surrogates.sklearn": (

@@ -78,7 +78,7 @@ class Modes:
         return w * (w + 1) / spare if w > 0 and spare > 0 else np.inf
 
 
-def search(posterior: LogPosterior, starts: FloatArray) -> tuple[FloatArray, float]:
+def search(posterior: LogPosterior, starts: FloatArray, most: int = MOST_STARTS) -> tuple[FloatArray, float]:
     """Return the highest mode found and its log density.
 
     Parameters
@@ -86,6 +86,8 @@ def search(posterior: LogPosterior, starts: FloatArray) -> tuple[FloatArray, flo
     posterior : LogPosterior
     starts : array (k, p)
         Where to search first; random starts follow, the same ones on all data.
+    most : int
+        How many starts there are at most.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def search(posterior: LogPosterior, starts: FloatArray) -> tuple[FloatArray, flo
     """
     modes = Modes(starts.shape[1])
     enough = UNSEEN if posterior.n <= FEW else UNSEEN_OF_MANY
-    for start in every_start(posterior.covariance.hyperprior, starts):
+    for start in every_start(posterior.covariance.hyperprior, starts)[:most]:
         modes.add(*_climb(posterior, start, modes))
         if modes.unseen() < enough:
             break
@@ -118,6 +120,11 @@ def first_starts(prior: Hyperprior) -> FloatArray:
         for u, (share, scale, noise) in zip(apart, UNEVEN_STARTS, strict=True)
     ]
     return np.vstack([np.column_stack([prior.starts, FIRST_STARTS]), uneven])
+
+
+def noisy_start(prior: Hyperprior) -> FloatArray:
+    """Return the start theta (p + 2,) from which most is noise: smooth, log output scale 0, log noise -1."""
+    return np.append(prior.starts[0], [0.0, -1.0])
 
 
 def random_starts(prior: Hyperprior, count: int) -> FloatArray:

@@ -17,6 +17,7 @@ import numpy as np
 from bbopt.rng import Key
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.likelihood import LogPosterior
+from bbopt.surrogates.local import LocalGP, core_of
 from bbopt.surrogates.outcomes import Outcome
 from bbopt.surrogates.stack import Stack
 from bbopt.surrogates.surrogate import Pullback
@@ -74,11 +75,11 @@ class Ensemble:
 
     Attributes
     ----------
-    members : tuple of GP
+    members : tuple of GP or of LocalGP
         At least one; each with one mean, or each with equally many draws.
     """
 
-    members: tuple[GP, ...]
+    members: tuple[GP | LocalGP, ...]
 
     @property
     def is_smooth(self) -> bool:
@@ -202,3 +203,10 @@ class Ensemble:
             return np.asarray(total)
 
         return pull
+
+
+def exact(model: GP | LocalGP | Ensemble) -> GP | Ensemble:
+    """Return the model without the neighbours that it looks at, where there are many results."""
+    if isinstance(model, Ensemble):
+        return Ensemble(tuple(core_of(member) for member in model.members))
+    return core_of(model)

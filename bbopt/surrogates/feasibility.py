@@ -25,9 +25,12 @@ import numpy as np
 from scipy.special import erfcx, log_ndtr, ndtr
 
 from bbopt.space import Space
-from bbopt.surrogates.fit import fit
+from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.fit import fit, log_posterior, maximize, starts
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.likelihood import Prior
+from bbopt.surrogates.local import CENTRES, EXACT, LEARNT_FROM, LEARNT_NEAR, LocalGP, gather
+from bbopt.surrogates.outcomes import learn
 from bbopt.types import FloatArray
 
 CAUTION = 30.0
@@ -55,13 +58,13 @@ class LogFeasibility:
 
     Attributes
     ----------
-    labels : GP
-        The model of the labels.
+    labels : GP or LocalGP
+        The model of the labels; of many a local one.
     doubt : float
         The chance that the failures had nothing to do with their places, in [0, 1/2].
     """
 
-    labels: GP
+    labels: GP | LocalGP
     doubt: float
 
     @classmethod
@@ -71,8 +74,19 @@ class LogFeasibility:
         X: FloatArray,
         X_failed: FloatArray,
         previous: list[float] | None = None,
+        centres: FloatArray | None = None,
     ) -> "LogFeasibility":
         """Learn from where runs finished, X (n, d), and where they failed, X_failed (f, d), f >= 1.
+
+        Parameters
+        ----------
+        space : Space
+        X, X_failed : array
+        previous : list of float, optional
+            ``theta`` of an earlier fit, to start from.
+        centres : array (k, d), optional
+            Where the search goes on: around them very many labels are looked at more closely. Default: where
+            runs failed.
 
         Raises
         ------
@@ -80,8 +94,11 @@ class LogFeasibility:
             See :func:`bbopt.surrogates.fit.fit`.
         """
         labels = np.concatenate([np.zeros(len(X)), np.ones(len(X_failed))])
-        model = fit(space, np.concatenate([X, X_failed]), labels, previous=previous, prior=LABELS)
-        return cls(model, max(2.0 ** -(len(X_failed) ** 2), 1e-300))
+        points = np.concatenate([X, X_failed])
+        doubt = max(2.0 ** -(len(X_failed) ** 2), 1e-300)
+        if len(labels) <= EXACT:
+            return cls(fit(space, points, labels, previous=previous, prior=LABELS), doubt)
+        return cls(_local(space, points, labels, previous, X_failed if centres is None else centres), doubt)
 
     @property
     def caution(self) -> float:
@@ -137,3 +154,21 @@ class LogFeasibility:
     def _slack(self) -> float:
         """Variance of the label noise, in model units."""
         return self.labels.hyperparameters.noise
+
+
+def _local(
+    space: Space, X: FloatArray, labels: FloatArray, previous: list[float] | None, centres: FloatArray
+) -> GP | LocalGP:
+    """Return a local model of many labels, whose core is what its hyper-parameters are learnt from."""
+    z, outcome = learn(labels)
+    covariance = Covariance(space)
+    whole = log_posterior(covariance, X, z, outcome, prior=LABELS)
+    if whole.n <= EXACT:
+        return whole.process(maximize(whole, starts(whole, previous)).hyperparameters, outcome)
+    theta = covariance.hyperprior.starts[0]
+    if previous is not None and len(previous) == len(theta) + 2 and np.isfinite(previous).all():
+        theta = np.array(previous[:-2])
+    rows = gather(covariance, theta, whole.observed.X, centres[:CENTRES], LEARNT_FROM, LEARNT_NEAR)
+    part = whole.some(rows)
+    found = maximize(part, starts(part, previous))
+    return LocalGP.build(whole, rows, found.hyperparameters, outcome)

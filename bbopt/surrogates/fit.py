@@ -31,9 +31,13 @@ SLOW = 1000
 LITTLE = 0.02
 """Nats. Going on from the last fit ends after a step that gains less; and at once, where the gradient g on
 the data of now says that each logarithm has less to gain, ½ g² / n with a curvature of n."""
-FRESH_START_EVERY = 10
-"""A warm-started fit also tries a cold start when the number of observations passes a multiple of this, or
-of a tenth of that number where it is larger."""
+FRESH_START_EVERY, FRESH_START_WITHIN = 10, 100
+"""A warm-started fit also tries a cold start when the number of observations passes a multiple of the first
+number, or of a tenth of the observations where that is larger, but at least of the second."""
+NOISY_WITHIN = 5.0
+"""Nats. A warm fit that learns little noise from few results also starts from much, unless that is less
+probable by more than this: results once explained by short lengths would go on being explained by them. The
+climb from there gains about as much."""
 
 GRADIENT_TOLERANCE = 1e-3
 """A fresh start ends when no derivative of the log posterior exceeds this per observation, within
@@ -126,20 +130,31 @@ def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1
     """Return the points theta (k, p) from which to search; see :func:`maximize`.
 
     Cold: :func:`bbopt.surrogates.cold.first_starts`. Warm: where the previous fit, on n_new observations
-    less, ended; and one of the cold ones too when a fresh start is due. Of many observations the best of
-    these on a part of them alone.
+    less, ended; and one of the cold ones too when a fresh start is due, or one of much noise while that is
+    about as probable. Of many observations the best of these on a part of them alone.
     """
     prior = posterior.covariance.hyperprior
     if previous is None or len(previous) != len(prior) + 2 or not np.isfinite(previous).all():
         found = cold.first_starts(prior)
-    elif is_due(posterior.n, n_new):
+    elif is_due(n := posterior.whole.n, n_new):
         fresh = cold.first_starts(prior)
-        found = np.array([previous, fresh[posterior.n // _period(posterior.n) % len(fresh)]])
+        found = np.array([previous, fresh[n // _period(n) % len(fresh)]])
     else:
         found = np.array([previous])
+        if posterior.learns_noise and posterior.n <= cold.FEW:
+            found = _perhaps_noisy(posterior, found)
     if posterior.n <= LARGE or len(found) == 1:
         return found
     return np.array([maximize(posterior.part(SUBSET), found).hyperparameters.to_list()])
+
+
+def _perhaps_noisy(posterior: LogPosterior, found: FloatArray) -> FloatArray:
+    """Return the warm start (1, p), and a start from much noise where it has little and that is probable."""
+    noisy = cold.noisy_start(posterior.covariance.hyperprior)
+    is_noisy_already = found[0, -1] > noisy[-1] - 1.0
+    if is_noisy_already or posterior(noisy)[0] < posterior(found[0])[0] - NOISY_WITHIN:
+        return found
+    return np.vstack([found, noisy])
 
 
 def is_due(n: int, n_new: int) -> bool:
@@ -148,7 +163,7 @@ def is_due(n: int, n_new: int) -> bool:
 
 
 def _period(n: int) -> int:
-    return max(FRESH_START_EVERY, n // FRESH_START_EVERY)
+    return min(max(FRESH_START_EVERY, n // FRESH_START_EVERY), FRESH_START_WITHIN)
 
 
 class Limits(NamedTuple):
@@ -201,12 +216,14 @@ class Maximum:
     value: float
 
 
-def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Maximum:
+def maximize(
+    posterior: LogPosterior, starts: FloatArray, n_new: int = 1, most_starts: int = cold.MOST_STARTS
+) -> Maximum:
     """Return the highest local maximum of the log posterior that is found from the starts (k, p).
 
     One start is where the last fit ended, n_new observations ago: the search goes on from there, if what is
     to be gained is worth an evaluation. Two: the higher of that and a fresh start. More: there was no fit;
-    random starts follow until few modes are left to be seen, see ``cold.py``.
+    random starts follow until few modes are left to be seen, or there were ``most_starts``; see ``cold.py``.
 
     Raises
     ------
@@ -214,7 +231,7 @@ def maximize(posterior: LogPosterior, starts: FloatArray, n_new: int = 1) -> Max
         When no start has a finite density.
     """
     if len(starts) > 2:
-        theta, value = cold.search(posterior, starts)
+        theta, value = cold.search(posterior, starts, most_starts)
         return Maximum(Hyperparameters.from_list(theta), value)
     lower, upper = posterior.bounds
     unit, gradient_tolerance, value_tolerance, most = limits(posterior.n, len(starts), n_new)

@@ -21,7 +21,7 @@ from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels.kernel import Pool
 from bbopt.surrogates.merging import Merged
 from bbopt.surrogates.outcomes import Outcome
-from bbopt.types import FloatArray
+from bbopt.types import FloatArray, IntArray
 
 _LOG_2PI = float(np.log(2 * np.pi))
 
@@ -39,6 +39,9 @@ class Prior:
         log output scale ~ N(mu, sigma²).
     noise_mu, noise_sigma, noise_floor : float
         log noise variance ~ N(mu, sigma²), and the least variance.
+    short : float
+        Where noise is learnt, lengths l cost short / l² nats each: few noisy results are explained by short
+        lengths as well, as a function without noise that nothing can be said about.
     """
 
     scale_mu: float = 0.0
@@ -46,12 +49,27 @@ class Prior:
     noise_mu: float = -8.0
     noise_sigma: float = 3.0
     noise_floor: float = 1e-6
+    short: float = 0.01
 
 
 class LogPosterior:
-    """The log posterior density of hyper-parameters, with its gradient, on one data set."""
+    """The log posterior density of hyper-parameters, with its gradient, on one data set.
 
-    def __init__(self, covariance: Covariance, observed: Merged, prior: Prior, learns_noise: bool) -> None:
+    Attributes
+    ----------
+    whole : LogPosterior
+        That of all points, where this one looks at some of them; else itself.
+    """
+
+    def __init__(
+        self,
+        covariance: Covariance,
+        observed: Merged,
+        prior: Prior,
+        learns_noise: bool,
+        whole: "LogPosterior | None" = None,
+    ) -> None:
+        self.whole = self if whole is None else whole
         self.covariance = covariance
         self.prior = prior
         self.observed = observed
@@ -71,10 +89,15 @@ class LogPosterior:
 
     def part(self, count: int) -> "LogPosterior":
         """Return the same on ``count`` of the points, evenly spread over the order in which they came."""
-        rows = np.linspace(0, self.n - 1, count).astype(np.int64)
+        return self.some(np.linspace(0, self.n - 1, count).astype(np.int64))
+
+    def some(self, rows: IntArray) -> "LogPosterior":
+        """Return the same on some of the points."""
         o = self.observed
-        some = Merged(o.X[rows], o.y[rows], o.variance[rows], o.counts[rows], o.scatter * count / self.n)
-        return LogPosterior(self.covariance, some, self.prior, self.learns_noise)
+        repeats = float((o.counts[rows] - 1)[self.unknown[rows]].sum())
+        scatter = o.scatter * repeats / max(self._repeats, 1.0)
+        some = Merged(o.X[rows], o.y[rows], o.variance[rows], o.counts[rows], scatter)
+        return LogPosterior(self.covariance, some, self.prior, self.learns_noise, self.whole)
 
     def observation_noise(self, noise: float) -> FloatArray:
         """Return the noise variance of every merged observation, (n,)."""
@@ -142,6 +165,10 @@ class LogPosterior:
         log_prior, d_own = self.covariance.hyperprior.log_density(theta[:-2])
         value += log_prior
         gradient[:-2] += d_own
+        if self.learns_noise:
+            cost = p.short * self.covariance.hyperprior.is_density * np.exp(-2.0 * theta[:-2])
+            value -= float(cost.sum())
+            gradient[:-2] += 2.0 * cost
         for i, mu, sigma in ((-2, p.scale_mu, p.scale_sigma), (-1, p.noise_mu, p.noise_sigma)):
             if i == -2 or self.learns_noise:
                 z = (theta[i] - mu) / sigma

@@ -36,17 +36,13 @@ class Merged:
 def merge(X: FloatArray, y: FloatArray, variance: FloatArray) -> Merged:
     """Merge rows of X (n, d) that are equal; known and unknown (nan) variances stay apart."""
     known = ~np.isnan(variance)
-    group_of: dict[tuple[bytes, bool], int] = {}
-    group = np.empty(len(X), np.int64)
-    first: list[int] = []
-    for i, (row, is_known) in enumerate(zip(np.ascontiguousarray(X) + 0.0, known.tolist(), strict=True)):
-        key = (row.tobytes(), is_known)
-        if key not in group_of:
-            group_of[key] = len(first)
-            first.append(i)
-        group[i] = group_of[key]
-    if len(first) == len(X):
+    rows = np.column_stack([X + 0.0, known])
+    names = [row.tobytes() for row in rows]
+    if len(set(names)) == len(names):
         return Merged(X, y, variance, np.ones(len(X)), 0.0)
+    group_of: dict[bytes, int] = {}
+    group = np.array([group_of.setdefault(name, len(group_of)) for name in names])
+    first = np.unique(group, return_index=True)[1]
     weight = 1.0 / np.maximum(np.where(known, variance, 1.0), 1e-300)
     total = np.bincount(group, weight)
     mean = np.bincount(group, weight * y) / total

@@ -8,15 +8,17 @@ import numpy as np
 from bbopt.errors import DataError, SpaceError
 from bbopt.rng import Key
 from bbopt.space import Space
+from bbopt.surrogates import cold
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.ensemble import Ensemble, sample_hyperparameters
 from bbopt.surrogates.fit import FRESH_START_EVERY, Maximum, check, is_due, log_posterior, maximize, starts
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
 from bbopt.surrogates.likelihood import LogPosterior
+from bbopt.surrogates.local import CENTRES, EXACT, LEARNT_FROM, LEARNT_NEAR, NEAR, LocalGP, gather
 from bbopt.surrogates.outcomes import KINDS, Outcome, choose, learn, possible
 from bbopt.surrogates.threads import single_threaded
-from bbopt.types import FloatArray, Tag, is_whole
+from bbopt.types import FloatArray, IntArray, Tag, is_whole
 
 WARPING_PAYS = 3.0
 """Nats of log posterior that a warping must gain, and one a column where that is more: two more parameters
@@ -46,6 +48,10 @@ class GaussianProcess:
     ensemble : int
         Over how many samples of the hyper-parameters to average; 1 takes the most probable ones. 4 to 8
         are useful.
+    exact : int
+        Up to how many distinct points the process is exact. With more it knows as many exactly, most of them
+        around the best results, and of the others those next to the points that it is asked about: see
+        :mod:`bbopt.surrogates.local`. The time of a fit grows with its cube.
 
     Raises
     ------
@@ -57,6 +63,7 @@ class GaussianProcess:
     outcome: str = "auto"
     warping: bool | Literal["auto"] = "auto"
     ensemble: int = 1
+    exact: int = EXACT
 
     def __post_init__(self) -> None:
         if not isinstance(self.kernel, Kernel):
@@ -68,10 +75,10 @@ class GaussianProcess:
             raise SpaceError(f"GaussianProcess: outcome must be one of {known}, got {self.outcome!r}")
         if not (isinstance(self.warping, bool) or self.warping == "auto"):
             raise SpaceError(f"GaussianProcess: warping must be True, False or 'auto', got {self.warping!r}")
-        if not (is_whole(self.ensemble) and self.ensemble >= 1):
-            raise SpaceError(
-                f"GaussianProcess: ensemble must be an integer of at least 1, got {self.ensemble!r}"
-            )
+        for name in ("ensemble", "exact"):
+            number = getattr(self, name)
+            if not (is_whole(number) and number >= 1):
+                raise SpaceError(f"GaussianProcess: {name} must be an integer of at least 1, got {number!r}")
 
     def fit(
         self,
@@ -83,7 +90,7 @@ class GaussianProcess:
         noise: float | None = None,
         previous: Tag | None = None,
         rng: Key | None = None,
-    ) -> "tuple[GP | Ensemble, Tag]":
+    ) -> "tuple[GP | LocalGP | Ensemble, Tag]":
         """Return the fitted process, or an ensemble, and notes for the next fit, as plain JSON data.
 
         Parameters
@@ -107,7 +114,7 @@ class GaussianProcess:
         with single_threaded():
             return self._fit(_Task(self, space, X, y, variance, noise, _Notes.read(previous)), rng or Key(0))
 
-    def _fit(self, task: "_Task", rng: Key) -> "tuple[GP | Ensemble, Tag]":
+    def _fit(self, task: "_Task", rng: Key) -> "tuple[GP | LocalGP | Ensemble, Tag]":
         z, outcome = task.outcome()
         posterior, found = task.fitted(z, outcome)
         notes: Tag = {
@@ -120,15 +127,21 @@ class GaussianProcess:
             notes["power"] = power
         if self.outcome not in ("auto", outcome.name):
             notes["instead_of"] = self.outcome
-        if self.ensemble == 1:
-            gp = posterior.process(found.hyperparameters, outcome)
+        if posterior.whole is not posterior:
+            notes["exact"] = self.exact
+        draws = [found.hyperparameters]
+        if self.ensemble > 1:
+            draws = task.members(posterior, found.hyperparameters, rng.child("ensemble"), notes)
+        processes = task.processes(posterior, draws, outcome)
+        if self.ensemble > 1:
+            return Ensemble(tuple(processes)), notes
+        [gp] = processes
+        if isinstance(gp, GP):
             wanted = posterior.observation_noise(found.hyperparameters.noise)
             added = float((gp.noise - wanted).max(initial=0.0)) / found.hyperparameters.scale
             if added > 1e-12:
                 notes["jitter"] = added
-            return gp, notes
-        draws = task.members(posterior, found.hyperparameters, rng.child("ensemble"), notes)
-        return Ensemble(tuple(posterior.process(one, outcome) for one in draws)), notes
+        return gp, notes
 
 
 def _check_shapes(
@@ -203,6 +216,7 @@ class _Task:
         self.variance, self.noise, self.notes = variance, noise, notes
         self.n_new = max(len(y) - notes.n, 0)
         self.is_fresh = notes.theta is None or is_due(len(y), max(self.n_new, 1))
+        self.theta = notes.theta
 
     def outcome(self) -> tuple[FloatArray, Outcome]:
         """Return outcomes in model units, and the map."""
@@ -218,8 +232,15 @@ class _Task:
         def score(z: FloatArray, outcome: Outcome) -> float:
             covariance = Covariance(self.space, self.config.kernel, self._warped)
             posterior = log_posterior(covariance, self.X[rows], z, outcome, variance, noise=self.noise)
-            first = starts(posterior, self.notes.theta, n_new=0)
-            return maximize(posterior, first).value
+            first = starts(posterior, self.theta, n_new=0)
+            if len(self.y) <= self.config.exact:
+                return maximize(posterior, first).value
+            # One wide search is enough: hyper-parameters of the other kinds are mostly next to its mode.
+            if self.theta is not None and self.notes.theta is None:
+                first = np.vstack([first, cold.first_starts(covariance.hyperprior)[[0, 3]]])
+            found = maximize(posterior, first, most_starts=len(first))
+            self.theta = self.theta or found.hyperparameters.to_list()
+            return found.value
 
         _, chosen = choose(self.y[rows], score, self.notes.outcome)
         return learn(self.y, chosen.name)
@@ -228,7 +249,7 @@ class _Task:
         """Return the log posterior and its maximum."""
         posterior = self._posterior(z, outcome, self._warped)
         n_new = max(self.n_new, 1)
-        found = maximize(posterior, starts(posterior, self.notes.theta, n_new), n_new)
+        found = maximize(posterior, starts(posterior, self.theta, n_new), n_new)
         if self.config.warping == "auto" and self.is_fresh:
             return self._warping_if_it_pays(posterior, found, z, outcome)
         return posterior, found
@@ -270,6 +291,31 @@ class _Task:
         needed = -pays if is_warped else pays
         return (other, rival) if rival.value - found.value > needed else (posterior, found)
 
+    def processes(
+        self, posterior: LogPosterior, draws: list[Hyperparameters], outcome: Outcome
+    ) -> list[GP] | list[LocalGP]:
+        """Return the processes with these hyper-parameters, on all data."""
+        whole = posterior.whole
+        if whole is posterior:
+            return [posterior.process(one, outcome) for one in draws]
+        rows = self._some(whole, draws[0].theta, self.config.exact, NEAR)
+        return [LocalGP.build(whole, rows, one, outcome) for one in draws]
+
     def _posterior(self, z: FloatArray, outcome: Outcome, is_warped: bool) -> LogPosterior:
+        """Return what hyper-parameters are learnt from: all points, or some of very many."""
         covariance = Covariance(self.space, self.config.kernel, is_warped)
-        return log_posterior(covariance, self.X, z, outcome, self.variance, noise=self.noise)
+        whole = log_posterior(covariance, self.X, z, outcome, self.variance, noise=self.noise)
+        if whole.n <= self.config.exact:
+            return whole
+        theta = covariance.hyperprior.starts[0]
+        if self.theta is not None and len(self.theta) == len(theta) + 2:
+            theta = np.array(self.theta[:-2])
+        # A search from nothing takes some forty evaluations; the asks after it, a few each, go on with more.
+        count = self.config.exact if self.notes.theta else min(LEARNT_FROM, self.config.exact)
+        return whole.some(self._some(whole, theta, count, LEARNT_NEAR))
+
+    @staticmethod
+    def _some(whole: LogPosterior, theta: FloatArray, count: int, near: float) -> IntArray:
+        """Return rows around the best results, and of all."""
+        X, y = whole.observed.X, whole.observed.y
+        return gather(whole.covariance, theta, X, X[np.argsort(y, kind="stable")[:CENTRES]], count, near)

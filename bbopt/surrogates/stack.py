@@ -16,6 +16,7 @@ from bbopt.surrogates.kernels.features import Features
 from bbopt.surrogates.kernels.profiles import Profile
 from bbopt.surrogates.kernels.stationary import Scaled
 from bbopt.surrogates.kernels.warp import warp
+from bbopt.surrogates.local import LocalGP
 from bbopt.surrogates.surrogate import Pullback
 from bbopt.types import FloatArray
 
@@ -55,8 +56,11 @@ class Stack:
     warping: FloatArray | None
 
     @classmethod
-    def of(cls, members: Sequence[GP]) -> "Stack | None":
-        """Return the members stacked; None where they do not all have one stationary kernel."""
+    def of(cls, processes: Sequence[GP | LocalGP]) -> "Stack | None":
+        """Return processes stacked; None where they are not all exact, with one stationary kernel."""
+        members = [one for one in processes if isinstance(one, GP)]
+        if len(members) < len(processes):
+            return None
         placed = [member.placed for member in members]
         if not all(type(one) is Scaled for one in placed):
             return None

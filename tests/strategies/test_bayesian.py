@@ -35,7 +35,7 @@ def told(n, spread=0.0, sd=None, seed=0, **options):
 @pytest.mark.parametrize("is_batch", [True, False])
 def test_what_is_out_already_is_not_asked_again(noise, is_batch):
     study = Study(SQUARE, Objective("f", noise=noise), strategy=BayesianOptimization(n_initial=6), seed=0)
-    for _ in range(8):
+    for _ in range(6):  # with more, the optimum is known to better than what tells points apart below
         trial = study.ask()
         study.tell(trial, bowl(trial.params))
     out = study.ask(6) if is_batch else [study.ask() for _ in range(6)]

@@ -219,3 +219,24 @@ def test_a_fresh_start_comes_with_every_tenth_observation_however_many_come_at_o
     X = np.linspace(0, 1, n)[:, None]
     posterior = log_posterior(X, X[:, 0])
     assert len(starts(posterior, [0.0, 0.0, -5.0], n_new)) == expected
+
+
+def test_a_warm_fit_finds_noise_that_short_lengths_explained_so_far():
+    rng = np.random.default_rng(5)
+    space = Space([Real("x", 0, 1), Real("y", 0, 1)])
+    pairs = np.repeat(rng.random((7, 2)), 2, axis=0)  # close by, and nothing alike
+    X, y = pairs + 0.02 * rng.random((14, 2)), rng.standard_normal(14)
+    short = [np.log(0.02), np.log(0.02), 0.0, np.log(1e-5)]
+    warm = fit(space, X, y, previous=short, previous_n=13)
+    cold = fit(space, X, y)
+    assert cold.hyperparameters.noise > 0.1
+    assert warm.hyperparameters.noise == pytest.approx(cold.hyperparameters.noise, rel=0.1)
+
+
+@pytest.mark.parametrize(("learns_noise", "cost"), [(False, 0.0), (True, 0.01 / 0.05**2)])
+def test_short_lengths_cost_something_where_noise_is_learnt_alone(learns_noise, cost):
+    X, y = np.linspace(0, 1, 6)[:, None], np.array([0.0, 1.0, -1.0, 0.5, 2.0, 0.3])
+    theta = np.array([np.log(0.05), 0.0, -4.0])
+    usual = log_posterior(X, y, learns_noise=learns_noise)
+    free = LogPosterior(usual.covariance, usual.observed, Prior(short=0.0), learns_noise)
+    assert free(theta)[0] - usual(theta)[0] == pytest.approx(cost, abs=1e-9)

@@ -14,6 +14,7 @@ except ImportError as error:
 from bbopt.surrogates.botorch.exports import to_botorch
 from bbopt.surrogates.botorch.fit import BotorchModel
 from bbopt.surrogates.botorch.imports import from_botorch
+from bbopt.surrogates.botorch.saas import saas
 from bbopt.surrogates.botorch.surrogate import BotorchSurrogate
 
-__all__ = ["BotorchModel", "BotorchSurrogate", "from_botorch", "to_botorch"]
+__all__ = ["BotorchModel", "BotorchSurrogate", "from_botorch", "saas", "to_botorch"]

@@ -42,10 +42,11 @@ from bbopt.surrogates.kernels import (
 from bbopt.surrogates.kernels.features import Features
 from bbopt.surrogates.kernels.linear import Coordinates
 from bbopt.surrogates.kernels.warp import EDGE
+from bbopt.surrogates.local import LocalGP
 from bbopt.types import FloatArray
 
 
-def to_botorch(gp: GP | Ensemble) -> "SingleTaskGP | Mixture":
+def to_botorch(gp: GP | LocalGP | Ensemble) -> "SingleTaskGP | Mixture":
     """Return the same process as a BoTorch model of the negated outcome, in model units.
 
     Its inputs are ``gp.covariance.features(X)``: the encoded points themselves in spaces without
@@ -56,7 +57,8 @@ def to_botorch(gp: GP | Ensemble) -> "SingleTaskGP | Mixture":
     Raises
     ------
     UnsupportedError
-        For a kernel that GPyTorch does not have, for draws of a process, and for anything else.
+        For a kernel that GPyTorch does not have, for draws of a process, for a local model of many results,
+        and for anything else.
     """
     if isinstance(gp, Ensemble):
         return Mixture([to_botorch(member) for member in gp.members]).eval()

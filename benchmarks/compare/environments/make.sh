@@ -18,4 +18,9 @@ mkdir -p "$where"
 where=$(cd "$where" && pwd)
 "${PYTHON:-python3}" -m venv "$where"
 cd "$here/../../.."  # what "-e ." in a list means
-"$where/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+set -- "$where/bin/python" -m pip install --quiet --disable-pip-version-check
+if [ -f "$here/$name.build" ]; then  # builds that do not say themselves what they need
+    "$@" -r "$here/$name.build"
+    set -- "$@" --no-build-isolation --no-cache-dir  # what is cached may have been built without it
+fi
+"$@" -r "$requirements"

@@ -11,6 +11,7 @@ next start is served all the same. The process is held at one thread.
 """
 
 import json
+import logging
 import os
 import platform
 import random
@@ -31,16 +32,20 @@ class Server:
     """Makes optimizers and passes requests on to the one made last."""
 
     def __init__(self):
-        self.optimizer = None
+        self.optimizer, self._warm = None, set()
 
     def start(self, optimizer, parameters, seed, budget, batch=1, noisy=False, repeatable=None):
         self.optimizer = None  # nobody goes on with the last one where this fails
-        module, made_of = entry(optimizer)[0].split(":")
+        module, name = entry(optimizer)[0].split(":")
         adapter = import_module(module)
+        made_of = getattr(adapter, name)
+        if optimizer not in self._warm:
+            _warm_up(made_of, optimizer)
+            self._warm.add(optimizer)
         _pin(seed)
         repeatable = not noisy if repeatable is None else repeatable
         task = Task(optimizer, Space(parameters), seed, budget, batch, noisy, repeatable)
-        self.optimizer = getattr(adapter, made_of)(task)
+        self.optimizer = made_of(task)
         versions = {package: version(package) for package in adapter.PACKAGES}
         return {"versions": {"python": platform.python_version(), **versions}}
 
@@ -55,6 +60,20 @@ class Server:
         if self.optimizer is None:
             raise RuntimeError("no optimizer: start one first")
         return self.optimizer
+
+
+def _warm_up(made_of, optimizer):
+    """Run an optimizer until it has fitted its model; libraries put imports of seconds off until then."""
+    _pin(0)
+    unit = {"kind": "real", "low": 0.0, "high": 1.0, "log": False, "step": None, "when": {}}
+    space = Space([{"name": "x", **unit}, {"name": "y", **unit}])
+    made = made_of(Task(optimizer, space, seed=0, budget=12))
+    for _ in range(12):
+        started = time.process_time()
+        (params,) = made.ask(1)
+        made.tell([(params, params["x"] + params["y"] ** 2)])
+        if time.process_time() - started > 0.2:
+            break
 
 
 def _pin(seed):
@@ -85,10 +104,12 @@ def main():
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # BLAS reads them once, when an adapter loads it
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print is no answer
-    warnings.simplefilter("ignore")  # peers announce experimental features at every step
+    warnings.simplefilter("ignore")  # peers announce experimental features, and log every step
+    logging.disable(logging.WARNING)
     server = Server()
     for line in sys.stdin:
         print(json.dumps(_answer(server, line)), file=answers)
+    server.optimizer = None  # a library's thread that waits for the next result would keep the process
 
 
 if __name__ == "__main__":

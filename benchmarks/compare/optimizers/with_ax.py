@@ -1,14 +1,10 @@
 """Ax, the platform around BoTorch."""
 
-import logging
-
 from ax.api.client import Client
 from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
 from parameters import conditions, from_code, has_code, is_log, n_levels, to_code
 
 PACKAGES = ("ax-platform", "botorch", "gpytorch", "torch", "numpy", "scipy")
-
-logging.getLogger("ax").setLevel(logging.ERROR)
 
 
 class Ax:

@@ -18,7 +18,8 @@ class Bbopt:
     """A study in memory: the default strategy with the budget known, as ``minimize(budget=...)`` makes it.
 
     "bbopt:NAME" takes the strategy NAME with its default settings instead. ``noise=0`` is declared where
-    the problem is deterministic, noise left to be learnt where it is not. Failures are told as failures.
+    the problem is deterministic, noise left to be learnt where it is not. Batches are its own;
+    failures are told as failures.
     """
 
     def __init__(self, task):

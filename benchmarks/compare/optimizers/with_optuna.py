@@ -1,14 +1,9 @@
 """Optuna: the tree-structured Parzen estimator and the Gaussian process sampler."""
 
-import warnings
-
 import optuna
 from parameters import step
 
 PACKAGES = ("optuna", "numpy", "scipy", "torch")
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
-warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
 
 
 class _Optuna:
@@ -53,10 +48,6 @@ class OptunaGP(_Optuna):
     """GPSampler with its default settings; it is told where the objective is deterministic."""
 
     def __init__(self, task):
-        # What Optuna itself puts off until the first fit, torch above all, is not to count as asking.
-        import optuna._gp.gp
-        import optuna._gp.optim_mixed
-
         sampler = optuna.samplers.GPSampler(seed=task.seed, deterministic_objective=not task.noisy)
         super().__init__(task, sampler)
 

@@ -1,6 +1,5 @@
 """SMAC3: random forests on configuration spaces."""
 
-import logging
 from tempfile import TemporaryDirectory
 
 from ConfigSpace import (
@@ -35,17 +34,18 @@ class Smac:
 
     def __init__(self, task):
         self.space = task.space
-        self.folder = TemporaryDirectory(prefix="smac-")  # goes with the adapter
-        scenario = Scenario(
-            _configuration_space(task.space, task.seed),
-            output_directory=self.folder.name,
-            deterministic=task.repeatable,
-            n_trials=task.budget,
-            seed=task.seed,
-        )
-        self.smac = HyperparameterOptimizationFacade(
-            scenario, _never_called, overwrite=True, logging_level=logging.ERROR
-        )
+        # SMAC writes down what it is made of; nothing else, since results are not saved.
+        with TemporaryDirectory(prefix="smac-") as folder:
+            scenario = Scenario(
+                _configuration_space(task.space, task.seed),
+                output_directory=folder,
+                deterministic=task.repeatable,
+                n_trials=task.budget,
+                seed=task.seed,
+            )
+            self.smac = HyperparameterOptimizationFacade(
+                scenario, _never_called, overwrite=True, logging_level=False
+            )
         self.failures = Failures()
 
     def ask(self, n):
@@ -75,7 +75,7 @@ def _configuration_space(space, seed):
     made.add([_hyperparameter(p, space) for p in space.parameters])
     for p in space.parameters:
         rules = [
-            InCondition(made[p["name"]], made[parent], [_code(space, parent, value) for value in allowed])
+            InCondition(made[p["name"]], made[parent], _codes(space, parent, allowed))
             for parent, allowed in conditions(p).items()
         ]
         if rules:
@@ -83,14 +83,16 @@ def _configuration_space(space, seed):
     return made
 
 
-def _code(space, name, value):
-    return value if name in space.fixed else to_code(space.by_name[name], value)
+def _codes(space, name, allowed):
+    if name in space.fixed:
+        return [0] if space.fixed[name] in allowed else []
+    return [to_code(space.by_name[name], value) for value in allowed]
 
 
 def _hyperparameter(p, space):
     name = p["name"]
     if name in space.fixed:
-        return Constant(name, space.fixed[name])
+        return Constant(name, 0)
     if p["kind"] == "categorical":
         return CategoricalHyperparameter(name, list(range(len(p["choices"]))))
     if p["kind"] == "ordinal":

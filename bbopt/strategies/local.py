@@ -1,0 +1,282 @@
+"""Local search: a process fitted around a centre proposes what is most promising in a box about it.
+
+What trust regions (:mod:`bbopt.strategies.trust_region`) and nested embeddings
+(:mod:`bbopt.strategies.baxus`) have in common. The latter search in coordinates of their own: everything
+here goes through a :class:`~bbopt.strategies.view.View`.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from bbopt.acquisitions.acquisition import Acquisition, Sum
+from bbopt.acquisitions.improvement import LogExpectedImprovement
+from bbopt.data.history import Dataset, History
+from bbopt.errors import FitError
+from bbopt.maximizers.box import Box, climb_within
+from bbopt.rng import Key
+from bbopt.space import Space
+from bbopt.strategies import criteria
+from bbopt.strategies.modelling import incumbent
+from bbopt.strategies.region import Region
+from bbopt.strategies.view import View
+from bbopt.surrogates.covariance import Covariance
+from bbopt.surrogates.feasibility import LogFeasibility
+from bbopt.surrogates.gp import GP
+from bbopt.surrogates.paths import Paths
+from bbopt.surrogates.process import GaussianProcess
+from bbopt.surrogates.surrogate import Surrogate
+from bbopt.types import BoolArray, FloatArray, IntArray, Tag
+
+Choice = Literal["thompson", "logei"]
+
+SCORED = 256
+"""Candidates in each of the boxes below whose expected improvement is looked at."""
+SHRUNK = (1.0, 0.25, 0.06)
+"""The region's box, and it shrunk by these factors: the best basin is often next to the centre."""
+NOISY = 0.05
+"""Above this standard deviation of the learnt noise, in units of the outcomes' spread, the centre is where
+the process expects most."""
+MOST_FAILED, MOST_PENDING = 200, 100
+"""So many failed and pending runs are looked at, those nearest the centre."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A process around a centre, and the candidates in a box about it.
+
+    Attributes
+    ----------
+    view : View
+    box : Box
+    model : GP
+    is_noisy : bool
+        Whether the lowest outcome may be a lucky one.
+    failures : LogFeasibility or None
+    X : array (n, d)
+        Candidates: snapped, feasible, never asked.
+    notes : dict
+        What the next fit may start from, as plain data.
+    """
+
+    view: View
+    box: Box
+    model: GP
+    is_noisy: bool
+    failures: LogFeasibility | None
+    X: FloatArray
+    notes: Tag
+
+    def paths(self, n: int, rng: Key) -> FloatArray:
+        """Return n sample paths at the candidates, (len(X), n), in the outcome's units; inf where runs fail.
+
+        Whether a run would fail is drawn, too, once for all paths.
+        """
+        Y = self.view.down(self.X)
+        values = self.model.outcome.inverse(Paths.draw(self.model, n, rng.child("paths")).values(Y))
+        if self.failures is not None:
+            fails = rng.child("failures").generator().random(len(Y)) > np.exp(self.failures.value(Y))
+            values = np.where(fails[:, None], np.inf, values)
+        return values
+
+    def most_promising(
+        self, model: Surrogate, taken: FloatArray, history: History, fixed: FloatArray | None
+    ) -> tuple[FloatArray | None, Tag]:
+        """Return the point (d,) with the largest log expected improvement found in the box, and a tag.
+
+        Parameters
+        ----------
+        model : Surrogate
+            The process, with what is pending.
+        taken : array (k, d)
+            Points already chosen.
+        history : History
+        fixed : array (d,) or None
+        """
+        space, held = self.view.space, self.view.fixed(fixed)
+        best = incumbent(model, np.flatnonzero(~self.box.contains(model.X)), space, held)
+        promise = LogExpectedImprovement(model, best)
+        goal: Acquisition = promise if self.failures is None else Sum((promise, self.failures))
+        Y = self.view.down(self.X)
+        values = goal.value(Y)
+        climbed = askable(self.view.up(climb_within(goal, space, self.box, Y, values, held), fixed), history)
+        X = np.concatenate([climbed, self.X])
+        values = np.concatenate([goal.value(self.view.down(climbed)), values])
+        values[_are_in(X, taken)] = -np.inf
+        i = int(np.argmax(values)) if len(values) else -1
+        if i < 0 or not values[i] > -np.inf:
+            return None, {}
+        doubt = criteria.doubt(promise, self.view.down(X[i : i + 1]))
+        return X[i], {**doubt, "acquisition": float(values[i])}
+
+    def with_pending(self, history: History, rng: Key) -> Surrogate:
+        """Return the process as if what is pending had been told at its means, drawn jointly under noise.
+
+        Then expected improvement is averaged over what noise hides of the incumbent, as in LogNEI.
+        """
+        X = history.X[history.pending()]
+        Y = self.view.down(X[self.view.holds(X)])
+        rows = nearest(self.view.space, Y, self.box.centre, self.model.scale, MOST_PENDING)
+        return criteria.with_pending("lognei" if self.is_noisy else "logei", self.model, Y[rows], rng)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSearch:
+    """How the next points around a centre are found.
+
+    Parameters
+    ----------
+    surrogate : GaussianProcess
+    acquisition : {"thompson", "logei"}
+    n_local : int
+        The process is fitted to so many results, those nearest the centre in length-scales.
+    """
+
+    surrogate: GaussianProcess
+    acquisition: Choice
+    n_local: int
+
+    def place(
+        self,
+        view: View,
+        region: Region,
+        data: Dataset,
+        history: History,
+        fixed: FloatArray | None,
+        previous: Tag,
+        rng: Key,
+    ) -> Place:
+        """Return the process around a region's centre, and candidates in its box.
+
+        ``previous`` are the notes of the last fit in this view. FitError when no process can be fitted.
+        """
+        if region.centre is None:
+            raise FitError("a region without a result has no centre")
+        space, y = view.space, view.down(region.centre[None])[0]
+        lengths = self._lengths(previous, space)
+        rows = np.flatnonzero(view.holds(data.X))
+        Y = view.down(data.X[rows])
+        near = nearest(space, Y, y, lengths, self.n_local)
+        rows, Y = rows[near], Y[near]
+        noise = history.spec.objectives[0].noise
+        exact = replace(self.surrogate, exact=max(self.surrogate.exact, self.n_local))
+        model, notes = exact.fit(
+            space,
+            Y,
+            data.Y[rows, 0],
+            data.Yvar[rows, 0],
+            noise=noise,
+            previous=previous,
+            rng=rng.child("fit"),
+        )
+        if not isinstance(model, GP):
+            raise FitError(f"a local search needs one Gaussian process, got {type(model).__name__}")
+        box = Box.around(space, y, region.length, self._lengths(notes, space))
+        is_large = model.noise_variance > NOISY**2 if noise is None else noise > 0
+        is_noisy = is_large or bool(np.any(data.Yvar[:, 0] > 0))
+        if is_noisy:
+            box = Box.around(space, _lowest_mean(model, box), region.length, self._lengths(notes, space))
+        failures, learnt = _failures(view, Y, data.X_failed, y, lengths, previous)
+        X = askable(view.up(self._candidates(space, box, rng.child("candidates")), fixed), history)
+        return Place(view, box, model, is_noisy, failures, X, {**notes, **learnt})
+
+    def propose(
+        self, places: dict[int, Place], n: int, history: History, fixed: FloatArray | None, rng: Key
+    ) -> list[tuple[int, FloatArray, Tag]]:
+        """Return up to n proposals: the number of the place, the point (d,), and a tag.
+
+        Where there are several places, joint samples decide whose turn it is: that of the lowest value at
+        any of their candidates, on the scale of the outcome (Eriksson et al. 2019, section 3.1).
+        """
+        drawn: dict[int, FloatArray] = {}
+        if self.acquisition == "thompson" or len(places) > 1:
+            drawn = {r: place.paths(n, rng.child("place", r)) for r, place in places.items()}
+        models = {r: place.with_pending(history, rng.child("pending", r)) for r, place in places.items()}
+        found: list[tuple[int, FloatArray, Tag]] = []
+        for k in range(n):
+            taken = np.array([x for _, x, _ in found]).reshape(len(found), history.spec.space.d)
+            lowest = {r: _lowest(values[:, k], places[r].X, taken) for r, values in drawn.items()}
+            r = min(places, key=lambda r: lowest[r][0]) if drawn else next(iter(places))
+            place, tag = places[r], Tag()
+            x: FloatArray | None
+            if self.acquisition == "thompson":
+                value, row = lowest[r]
+                x = place.X[row] if value < np.inf else None
+            else:
+                x, tag = place.most_promising(models[r], taken, history, fixed)
+            if x is None:
+                break
+            y = place.view.down(x[None])
+            mean, sd = place.model.predict(y)
+            is_averaged = self.acquisition == "logei" and place.is_noisy
+            by = criteria.title("lognei" if is_averaged else self.acquisition)
+            tag = {"by": by, "mean": float(mean[0]), "sd": float(sd[0]), **tag}
+            if place.failures is not None:
+                tag.update(chance=float(place.failures.probability(y)[0]), doubt=place.failures.doubt)
+            found.append((r, x, tag))
+            if k + 1 < n and self.acquisition == "logei":
+                models[r] = models[r].fantasize(y)
+        return found
+
+    def _lengths(self, notes: Tag, space: Space) -> FloatArray:
+        """Return the length-scales (d,) that a fit noted, inf where there are none; ones without a fit."""
+        theta = notes.get("theta")
+        covariance = Covariance(space, self.surrogate.kernel, notes.get("warped") is True)
+        if not isinstance(theta, list) or len(theta) != len(covariance.hyperprior) + 2:
+            return np.ones(space.d)
+        own = np.array(theta[: covariance.n_kernel], np.float64)
+        return covariance.kernel.lengths(covariance.features, own)
+
+    def _candidates(self, space: Space, box: Box, rng: Key) -> FloatArray:
+        if self.acquisition == "thompson":
+            return box.candidates(space, min(5000, max(2000, 200 * space.d)), rng)
+        boxes = [box.shrunk(factor) for factor in SHRUNK]
+        return np.concatenate([one.candidates(space, SCORED, rng.child(i)) for i, one in enumerate(boxes)])
+
+
+def _lowest_mean(model: GP, box: Box) -> FloatArray:
+    """Return the point in a box that the process knows and expects most of; the centre without any."""
+    inside = np.flatnonzero(box.contains(model.X))
+    return model.X[inside[np.argmin(model.fitted[inside, 0])]] if len(inside) else box.centre
+
+
+def nearest(space: Space, Y: FloatArray, centre: FloatArray, lengths: FloatArray, count: int) -> IntArray:
+    """Return the rows of the ``count`` points nearest to a centre, in length-scales, in their order."""
+    if len(Y) <= count:
+        return np.arange(len(Y))
+    away = np.where(space.is_categorical, Y != centre, (Y - centre) / lengths)
+    return np.sort(np.argsort(np.einsum("nd,nd->n", away, away), kind="stable")[:count])
+
+
+def askable(X: FloatArray, history: History) -> FloatArray:
+    """Return those of snapped points X (n, d) that are feasible and were never asked."""
+    X = X[history.spec.space.feasible(X)]
+    return X[[number is None for number in history.numbers_of(X)]]
+
+
+def _failures(
+    view: View, Y: FloatArray, X_failed: FloatArray, centre: FloatArray, lengths: FloatArray, previous: Tag
+) -> tuple[LogFeasibility | None, Tag]:
+    """Learn where runs fail around a centre; returns it and notes."""
+    failed = view.down(X_failed[view.holds(X_failed)])
+    failed = failed[nearest(view.space, failed, centre, lengths, MOST_FAILED)]
+    if not len(failed):
+        return None, {}
+    try:
+        found = LogFeasibility.fit(view.space, Y, failed, previous=previous.get("failure_theta"))
+    except FitError as error:
+        return None, {"failures_ignored": str(error)}
+    return found, {"failure_theta": list(found.theta)}
+
+
+def _lowest(values: FloatArray, X: FloatArray, taken: FloatArray) -> tuple[float, int]:
+    """Return the lowest of values (n,) at points X (n, d) that are not taken, or inf, and its row."""
+    values = np.where(_are_in(X, taken), np.inf, values)
+    row = int(np.argmin(values)) if len(values) else -1
+    return (float(values[row]) if row >= 0 else np.inf), row
+
+
+def _are_in(X: FloatArray, taken: FloatArray) -> BoolArray:
+    """Return which rows of X (n, d) are among those of taken (k, d)."""
+    return np.asarray((X[:, None] == taken).all(axis=2).any(axis=1))

@@ -1,0 +1,138 @@
+# %% [markdown]
+# # Many parameters, many results
+#
+# What changes when a problem has a hundred or a thousand parameters, or a study ten thousand results; what
+# bbopt does about it by itself, and what you can tell it. Run it as a script, or cell by cell (`# %%`).
+# Needs `pip install '.[plot]'`. Figures go to the folder `tutorial-figures`, made where this runs.
+# `01_ask_tell.py` shows what a study is.
+
+# %%
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from bbopt import BAxUS, BayesianOptimization, DuMBO, Objective, Study, TrustRegion, minimize, problems
+from bbopt.rng import Key
+
+pictures = Path("tutorial-figures")
+pictures.mkdir(exist_ok=True)
+
+# %% [markdown]
+# ## A hundred parameters, six of which matter
+#
+# In 100 dimensions everything is far from everything. A grid of two levels has 2¹⁰⁰ points, and most of the
+# volume lies next to the walls. What saves us is that real problems are simpler than they look: few
+# parameters matter, or many matter a little and smoothly. Here it is six, and nobody says which.
+
+# %%
+problem = problems.get("embedded100-hartmann6")
+print(len(problem.spec.space.parameters), "parameters; the best value is", round(problem.optimum.value, 4))
+
+study = minimize(problem, problem.spec.space, budget=80, noise=0, seed=1)
+print("found:", round(study.best().value, 4))
+
+# %% [markdown]
+# Nothing had to be set. `explain` says what was chosen, and where the last point comes from:
+
+# %%
+print(study.explain(study.trials[-1]))
+
+# %% [markdown]
+# Above 50 parameters `auto` takes a **trust region**: a box about the best point in which the model is asked,
+# and which grows with success and shrinks without. Over the whole space a model of a hundred parameters
+# is vague almost everywhere, and promises the most where it knows the least: in corners. The box keeps it
+# where it knows something.
+#
+# Side by side: random points, the model on the whole space, the trust region, and **BAxUS**, which begins
+# with a few directions in which many parameters move together, and splits them when it is stuck.
+
+
+# %%
+def best_so_far(strategy, budget=60, seed=0):
+    run = minimize(problem, problem.spec.space, budget=budget, noise=0, seed=seed, strategy=strategy)
+    return np.minimum.accumulate([trial.value for trial in run.trials])
+
+
+ways = {
+    "random points": "random",
+    "whole space": BayesianOptimization(),
+    "trust region": TrustRegion(),
+    "BAxUS": BAxUS(budget=60),
+}
+figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+for name, strategy in ways.items():
+    curve = best_so_far(strategy) - problem.optimum.value
+    axes.plot(np.arange(1, len(curve) + 1), curve, label=name)
+    print(f"{name:14} {curve[-1]:.4f} above the optimum")
+axes.set(xlabel="evaluations", ylabel="best value above the optimum", yscale="log")
+axes.legend(frameon=False)
+axes.grid(alpha=0.3)
+figure.savefig(pictures / "hundred.png", dpi=110)
+print("figure:", (pictures / "hundred.png").resolve())
+
+# %% [markdown]
+# One run each says little; `docs/results.md` has many.
+#
+# ## Which parameters matter?
+#
+# The length-scale of a parameter is how far one must go along it before the outcome changes. The trial's tag
+# holds the logarithms that the model learnt, one a parameter, then scale and noise. Short ones matter:
+
+# %%
+wide = minimize(
+    problem, problem.spec.space, budget=70, noise=0, seed=1, strategy=BayesianOptimization(n_initial=20)
+)
+lengths = np.exp(wide.trials[-1].tag["model"]["theta"][:100])
+shortest = np.argsort(lengths)[:6]
+print("found to matter:", sorted(problem.spec.space.names[j] for j in shortest))
+
+# %% [markdown]
+# ## A sum of functions of few parameters
+#
+# Often the objective is a sum: stages of a plant, legs of a route, blocks of a design. Tell **DuMBO** which
+# parameters belong together, and every part is modelled and searched on its own; they may overlap, and the
+# searches agree on the parameters that they share. Without `decomposition` it learns one.
+
+# %%
+toy = problems.get("overlapping12")
+print(toy.decomposition[:2], "and so on")
+for name, strategy in {
+    "one model of all": BayesianOptimization(),
+    "parts known": DuMBO(decomposition=toy.decomposition),
+}.items():
+    run = minimize(toy, toy.spec.space, budget=50, noise=0, seed=0, strategy=strategy)
+    print(f"{name:17} {run.best().value - toy.optimum.value:.1f} above the optimum")
+
+# %% [markdown]
+# ## Ten thousand results
+#
+# The time to fit a Gaussian process grows with the cube of the number of results. With more than some
+# thousand the model becomes local: it knows exactly what lies around the best results, and of the others
+# those next to the point that it is asked about. Nothing has to be set for that, either.
+
+# %%
+plant = problems.get("levy20")
+X = plant.spec.space.sample(5000, Key(0))
+old = Study(plant.spec.space, Objective(noise=0), strategy="bo", seed=0)
+for params, value in zip(plant.spec.space.decode(X), plant.evaluate_many(X), strict=True):
+    old.add(params, value)
+for _ in range(2):
+    started = time.perf_counter()
+    trial = old.ask()
+    print(f"asked with {len(old.trials) - 1} results known: {time.perf_counter() - started:.1f} s")
+    old.tell(trial, plant(trial.params))
+print(old.explain(trial))
+
+# %% [markdown]
+# ## What to take when
+#
+# | | |
+# |---|---|
+# | up to 50 parameters | nothing: `auto` takes Bayesian optimization on the whole space |
+# | 50 to some hundred | nothing: `auto` takes `TrustRegion()` |
+# | a thousand, few of which matter | `TrustRegion()` or `BAxUS(budget=...)` |
+# | a sum of functions of few parameters | `DuMBO(decomposition=...)` |
+# | many results at once, asked in batches | `TrustRegion(n_regions=...)` |
+# | BoTorch's sparse models (SAASBO) | `BayesianOptimization(surrogate=bbopt.surrogates.saas())` |
