@@ -6,7 +6,7 @@ from pathlib import Path
 import figures
 import numpy as np
 import store
-from scores import MANDATORY, Table, mean_and_interval, ranks
+from scores import MANDATORY, SOLVED, Table, mean_and_interval, ranks
 from suites import SUITES
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -39,6 +39,7 @@ def _page(tables, runs):
     ]
     parts += ["![curves](figures/race-curves.png)\n", "## By the clock\n", CLOCK, _clock(tables)]
     parts += ["## Time to ask\n", TIMES, _times(runs), "![ask times](figures/race-ask-times.png)\n"]
+    parts += ["## What earns its place\n", ABLATIONS, _ablations()]
     parts += ["## Other optimizers\n", OTHERS, _others(runs), "## What went wrong\n", _errors(runs)]
     return "\n".join(parts)
 
@@ -112,6 +113,25 @@ def _times(runs):
     return _markdown(["median seconds at evaluation", *map(str, marks)], rows)
 
 
+def _ablations():
+    """Return what changing one thing costs, in pairs of runs of the tuning half."""
+    rows = []
+    for suite in SUITES:
+        runs = {key: run for key, run in store.load(suite).items() if key[0].half == "tuning"}
+        for name in sorted({name for _, name in runs if name.startswith("bbopt:")}):
+            table = Table(runs, ("bbopt", name))
+            if len(table.optimizers) < 2 or not table.cells:
+                continue
+            ours, other = np.clip(table.at(), SOLVED, 1e100)
+            gain = np.log10(other / ours)
+            (mean,), ((low, high),) = mean_and_interval(gain[None], groups_of(table))
+            better, worse = int((gain > 0).sum()), int((gain < 0).sum())
+            what = name.removeprefix("bbopt:")
+            rows.append((what, suite, better, worse, f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"))
+    header = ["changed", "suite", "default better", "worse", "decades of regret that the change costs"]
+    return _markdown(header, sorted(rows)) if rows else "None was run.\n"
+
+
 def _others(runs):
     rows = []
     for name in _optimizers(runs):
@@ -181,6 +201,10 @@ CLOCK = """Mean ranks over all suites when time is up: as soon as somebody who s
 spent the budget. Who takes long to suggest gets fewer evaluations.
 """
 TIMES = """CPU seconds of one ask and one tell, one thread, medians over all runs without batches.
+"""
+ABLATIONS = """bbopt with one thing changed (`bbopt:NAME` as optimizer; `optimizers/with_bbopt.py` says
+what), against itself on the same cells of the tuning half; 95% bootstrap intervals. In the suite `tuning`,
+where no optimum is known, regrets are above the best value that either has seen.
 """
 OTHERS = """Optimizers that were run on some suites only: their mean rank among the mandatory ones and
 themselves.

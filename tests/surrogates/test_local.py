@@ -130,9 +130,9 @@ def slope(value, at, step=1e-6):
     return found
 
 
-@pytest.mark.parametrize("draws", [1, 3])
-def test_gradients_are_derivatives_with_neighbours_held(draws):
-    model, _, _ = built(300, 50)
+@pytest.mark.parametrize(("kernel", "draws"), [(Matern(), 1), (Matern(), 3), (RBF() + Linear(), 1)], ids=repr)
+def test_gradients_are_derivatives_with_neighbours_held(kernel, draws):
+    model, _, _ = built(300, 50, kernel, theta=Covariance(box(3), kernel).hyperprior.starts[1])
     model = model if draws == 1 else model.draws(draws, np.random.default_rng(5))
     at = np.random.default_rng(3).random((4, 3))
     mean, _, pull = model.posterior_vjp(at)

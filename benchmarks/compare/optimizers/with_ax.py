@@ -40,8 +40,7 @@ class Ax:
 
     def _params(self, codes):
         given = {name: from_code(self.space.by_name[name], code) for name, code in codes.items()}
-        missing = {p["name"]: None for p in self.space.free if p["name"] not in given}
-        return self.space.active({**missing, **given})
+        return self.space.active(given)
 
     def _config(self, p):
         if "choices" in p:

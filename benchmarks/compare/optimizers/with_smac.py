@@ -6,7 +6,6 @@ from ConfigSpace import (
     AndConjunction,
     CategoricalHyperparameter,
     ConfigurationSpace,
-    Constant,
     InCondition,
     OrdinalHyperparameter,
     UniformFloatHyperparameter,
@@ -58,11 +57,7 @@ class Smac:
             self.smac.tell(trial, TrialValue(cost=cost, status=status), save=False)
 
     def _params(self, config):
-        given = {
-            name: from_code(self.space.by_name[name], code)
-            for name, code in dict(config).items()
-            if name not in self.space.fixed
-        }
+        given = {name: from_code(self.space.by_name[name], code) for name, code in dict(config).items()}
         return self.space.active(given)
 
 
@@ -72,27 +67,28 @@ def _never_called(config, seed=0):
 
 def _configuration_space(space, seed):
     made = ConfigurationSpace(seed=seed)
-    made.add([_hyperparameter(p, space) for p in space.parameters])
-    for p in space.parameters:
+    made.add([_hyperparameter(p) for p in space.free])
+    for p in space.free:
         rules = [
-            InCondition(made[p["name"]], made[parent], _codes(space, parent, allowed))
-            for parent, allowed in conditions(p).items()
+            InCondition(made[p["name"]], made[parent], [to_code(space.by_name[parent], x) for x in allowed])
+            for parent, allowed in _rules(space, p["name"])
         ]
         if rules:
             made.add(rules[0] if len(rules) == 1 else AndConjunction(*rules))
     return made
 
 
-def _codes(space, name, allowed):
-    if name in space.fixed:
-        return [0] if space.fixed[name] in allowed else []
-    return [to_code(space.by_name[name], value) for value in allowed]
+def _rules(space, name):
+    """Yield (parent, its values); for a parent that cannot vary, what that one depends on."""
+    for parent, allowed in conditions(space.by_name[name]).items():
+        if parent in space.fixed:
+            yield from _rules(space, parent)
+        else:
+            yield parent, allowed
 
 
-def _hyperparameter(p, space):
+def _hyperparameter(p):
     name = p["name"]
-    if name in space.fixed:
-        return Constant(name, 0)
     if p["kind"] == "categorical":
         return CategoricalHyperparameter(name, list(range(len(p["choices"]))))
     if p["kind"] == "ordinal":
