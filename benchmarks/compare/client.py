@@ -5,6 +5,7 @@ import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -61,10 +62,15 @@ class Client:
         return self._call(do="tell", results=results)["seconds"]
 
     def close(self):
-        """End the process."""
+        """End the process: by itself at the end of its input, or else by force."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+            try:
+                self._process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
             self._process = None
 
     def _call(self, **request):
