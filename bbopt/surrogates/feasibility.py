@@ -29,7 +29,7 @@ from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.fit import fit, log_posterior, maximize, starts
 from bbopt.surrogates.gp import GP
 from bbopt.surrogates.likelihood import Prior
-from bbopt.surrogates.local import CENTRES, EXACT, LEARNT_FROM, LEARNT_NEAR, LocalGP, gather
+from bbopt.surrogates.local import CENTRES, EXACT, LEARNT_FIRST, LEARNT_NEAR, LocalGP, gather
 from bbopt.surrogates.outcomes import learn
 from bbopt.types import FloatArray
 
@@ -168,7 +168,7 @@ def _local(
     theta = covariance.hyperprior.starts[0]
     if previous is not None and len(previous) == len(theta) + 2 and np.isfinite(previous).all():
         theta = np.array(previous[:-2])
-    rows = gather(covariance, theta, whole.observed.X, centres[:CENTRES], LEARNT_FROM, LEARNT_NEAR)
+    rows = gather(covariance, theta, whole.observed.X, centres[:CENTRES], LEARNT_FIRST, LEARNT_NEAR)
     part = whole.some(rows)
     found = maximize(part, starts(part, previous))
     return LocalGP.build(whole, rows, found.hyperparameters, outcome)

@@ -34,8 +34,8 @@ from bbopt.types import FloatArray, IntArray
 
 NEIGHBOURS = 24
 """Of a point, besides the core; see docs/decisions/007-many-results.md."""
-EXACT, LEARNT_FROM = 1000, 500
-"""Points of the core, and points that hyper-parameters are learnt from at first; later on, as many."""
+EXACT, LEARNT_FIRST, LEARNT_FROM = 1000, 500, 750
+"""Points of the core, and those that hyper-parameters are learnt from: at first, and by later asks."""
 CENTRES = 10
 """The core lies around so many of the best results."""
 NEAR, LEARNT_NEAR = 0.6, 0.25

@@ -15,7 +15,16 @@ from bbopt.surrogates.fit import FRESH_START_EVERY, Maximum, check, is_due, log_
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
 from bbopt.surrogates.likelihood import LogPosterior
-from bbopt.surrogates.local import CENTRES, EXACT, LEARNT_FROM, LEARNT_NEAR, NEAR, LocalGP, gather
+from bbopt.surrogates.local import (
+    CENTRES,
+    EXACT,
+    LEARNT_FIRST,
+    LEARNT_FROM,
+    LEARNT_NEAR,
+    NEAR,
+    LocalGP,
+    gather,
+)
 from bbopt.surrogates.outcomes import KINDS, Outcome, choose, learn, possible
 from bbopt.surrogates.threads import single_threaded
 from bbopt.types import FloatArray, IntArray, Tag, is_whole
@@ -311,8 +320,8 @@ class _Task:
         if self.theta is not None and len(self.theta) == len(theta) + 2:
             theta = np.array(self.theta[:-2])
         # A search from nothing takes some forty evaluations; the asks after it, a few each, go on with more.
-        count = self.config.exact if self.notes.theta else min(LEARNT_FROM, self.config.exact)
-        return whole.some(self._some(whole, theta, count, LEARNT_NEAR))
+        count = LEARNT_FROM if self.notes.theta else LEARNT_FIRST
+        return whole.some(self._some(whole, theta, min(count, self.config.exact), LEARNT_NEAR))
 
     @staticmethod
     def _some(whole: LogPosterior, theta: FloatArray, count: int, near: float) -> IntArray:
