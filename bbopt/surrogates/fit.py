@@ -141,7 +141,7 @@ def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1
         found = np.array([previous, fresh[n // _period(n) % len(fresh)]])
     else:
         found = np.array([previous])
-        if posterior.learns_noise and posterior.n <= cold.FEW:
+        if posterior.learns_noise and posterior.prior.short > 0 and posterior.n <= cold.FEW:
             found = _perhaps_noisy(posterior, found)
     if posterior.n <= LARGE or len(found) == 1:
         return found

@@ -280,20 +280,19 @@ def test_it_finds_what_a_design_does_not(acquisition):
     assert found < spread / (100 if acquisition == "logei" else 4)
 
 
-def test_where_runs_fail_is_learnt():
-    """Half of the region's box fails; after some failures hardly any run is proposed there."""
-    study = Study(PLANE, Objective("f", noise=0), strategy=TrustRegion(n_initial=4), seed=2)
-    n_failed = []
+@pytest.mark.parametrize("seed", [0, 3])
+def test_where_runs_fail_is_learnt(seed):
+    """The model's optimum lies deep in a half that fails; blind to that, 40 trials end 0.02 and 0.2 above."""
+    study = Study(PLANE, Objective("f", noise=0), strategy=TrustRegion(n_initial=4), seed=seed)
     for _ in range(40):
         trial = study.ask()
         a, b = trial.params["a"], trial.params["b"]
-        n_failed.append(a < 0.5)
         if a < 0.5:
             study.fail(trial, "broke")
         else:
-            study.tell(trial, (a - 0.5) ** 2 + (b - 0.5) ** 2)
-    assert sum(n_failed[20:]) <= 5
-    assert "chance" in study.trials[-1].tag
+            study.tell(trial, (a - 0.2) ** 2 + (b - 0.5) ** 2)
+    assert study.best().value - 0.3**2 < 1e-3
+    assert any("chance" in trial.tag for trial in study.trials)
 
 
 @pytest.mark.parametrize(
