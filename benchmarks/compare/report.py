@@ -79,7 +79,7 @@ def _clock(tables):
 
 def _by_suite(tables, score, form):
     rows = []
-    names = list(next(iter(tables.values())).optimizers)
+    names = [name for name in MANDATORY if any(name in table.optimizers for table in tables.values())]
     for suite, table in tables.items():
         values = dict(zip(table.optimizers, _cells(score(table), groups_of(table), form), strict=True))
         rows.append((f"{suite} ({len(table.cells)})", *(values.get(name, "") for name in names)))

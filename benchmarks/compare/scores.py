@@ -10,6 +10,8 @@ SOLVED = 1e-8
 WORST = 2.0
 """Normalised regrets are clipped here, where a run is twice as bad as random search."""
 DRAWS = 10_000
+ENOUGH = 0.8
+"""An optimizer enters a table when it has run this share of the cells."""
 
 
 class Table:
@@ -19,7 +21,7 @@ class Table:
     ----------
     runs : mapping of (cell, optimizer) to Run
     optimizers : sequence of str
-        Cells that one of them lacks are left out.
+        Who has run few of the cells is left out (:data:`ENOUGH`), then cells that one of the rest lacks.
 
     Attributes
     ----------
@@ -30,7 +32,11 @@ class Table:
 
     def __init__(self, runs, optimizers=MANDATORY):
         wanted = sorted({cell for cell, _ in runs})
-        self.optimizers = [name for name in optimizers if any((cell, name) in runs for cell in wanted)]
+        self.optimizers = [
+            name
+            for name in optimizers
+            if sum((cell, name) in runs for cell in wanted) >= max(1, ENOUGH * len(wanted))
+        ]
         self.cells = [cell for cell in wanted if all((cell, name) in runs for name in self.optimizers)]
         self.left_out = len(wanted) - len(self.cells)
         self.runs = runs

@@ -49,12 +49,16 @@ def test_failed_evaluations_and_runs_cut_short_keep_what_was_found():
     np.testing.assert_array_equal(table.at(0.5), [[3.0], [2.0]])
 
 
-def test_a_cell_that_somebody_lacks_is_left_out():
+def test_a_cell_that_somebody_lacks_is_left_out_and_so_is_who_lacks_many():
     from scores import Table
 
-    runs = dict([_run("a", "one", [1.0]), _run("a", "two", [2.0]), _run("b", "one", [1.0])])
-    table = Table(runs, ("one", "two"))
-    assert [cell.problem for cell in table.cells] == ["a"]
+    runs = dict(_run(f"p{k}", name, [1.0]) for k in range(5) for name in ("one", "two", "three"))
+    del runs[_run("p0", "two", [1.0])[0]]
+    for k in range(2):
+        del runs[_run(f"p{k}", "three", [1.0])[0]]
+    table = Table(runs, ("one", "two", "three"))
+    assert table.optimizers == ["one", "two"]
+    assert [cell.problem for cell in table.cells] == ["p1", "p2", "p3", "p4"]
     assert table.left_out == 1
 
 
