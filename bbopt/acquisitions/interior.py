@@ -5,8 +5,8 @@
 A Gaussian process knows least in corners, so while it knows little, or noise hides most of what it could
 know, expected improvements are nearly the same everywhere and a little larger in corners: there are 2ᵈ of
 them, and an optimum is in none, mostly. Added to a logarithm of the expected improvement this is a prior on
-where the optimum lies (Hvarfner et al. 2022, "piBO", section 3.2), which fades as n results come in; with
-results that say more than a few nats it is nothing.
+where the optimum lies (Hvarfner et al. 2022, "piBO"), which fades as n results come in; where improvements
+differ by more than a few nats, it decides nothing.
 
 Siivola et al. 2018, "Correcting boundary over-exploration deficiencies in Bayesian optimization with virtual
 derivative sign observations", describe the effect, and cure it inside the model.

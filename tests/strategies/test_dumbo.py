@@ -160,6 +160,7 @@ def test_wild_results_and_few_of_them_do_not_raise():
         study = Study(box(), strategy=DuMBO(n_initial=2), seed=3)
         for value in values:
             study.tell(study.ask(), value)
+        assert study.best().value == min(values)
 
 
 def test_a_random_point_is_asked_where_nothing_can_be_fitted(monkeypatch):
