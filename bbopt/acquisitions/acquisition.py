@@ -1,6 +1,8 @@
 """The protocol of acquisitions, and their sum."""
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Protocol
 
 import numpy as np
@@ -48,9 +50,9 @@ class Sum:
 
     def value(self, X: FloatArray) -> FloatArray:
         """Return the summed values (b,)."""
-        return np.asarray(np.sum([part.value(X) for part in self.parts], axis=0))
+        return reduce(add, [part.value(X) for part in self.parts])
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the summed values (b,) and gradients (b, d)."""
-        pairs = [part.value_and_grad(X) for part in self.parts]
-        return np.sum([p[0] for p in pairs], axis=0), np.sum([p[1] for p in pairs], axis=0)
+        values, gradients = zip(*[part.value_and_grad(X) for part in self.parts], strict=True)
+        return reduce(add, values), reduce(add, gradients)

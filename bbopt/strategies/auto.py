@@ -10,45 +10,60 @@ from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.registry import make_strategy, strategy_class
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
-from bbopt.types import is_whole
+from bbopt.types import is_finite, is_whole
 
 MANY = 2000
 """Evaluations above which asking a Gaussian process costs more than it saves."""
+MANY_IF_QUICK, QUICK = 500, 0.1
+"""The same where one evaluation takes less than so many seconds: less than an ask with as many results."""
 WIDE = 50
 """Columns above which one model of the whole space is too vague: trust regions stay where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """Choose by objectives, budget and the number of columns.
+    """Choose by objectives, budget, the time of an evaluation and the number of columns.
+
+    Noise, known constraints and conditions change nothing here: what is chosen sees to them by itself.
 
     Parameters
     ----------
     budget : int or None
         Evaluations planned, where known.
+    seconds : float or None
+        How long one evaluation takes, where known.
 
     Raises
     ------
     SpaceError
-        If budget is not a positive integer or None.
+        If budget is not a positive integer or None, or seconds not a number of at least 0 or None.
     """
 
     budget: int | None = None
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.budget is not None and not (is_whole(self.budget) and self.budget >= 1):
             raise SpaceError(f"Auto: budget must be an integer of at least 1 or None, got {self.budget!r}")
+        if self.seconds is not None and not (is_finite(self.seconds) and self.seconds >= 0):
+            raise SpaceError(f"Auto: seconds must be a number of at least 0 or None, got {self.seconds!r}")
 
     def choose(self, spec: Spec) -> tuple[AnyStrategy, str]:
-        """Return the strategy taken for this problem, and in words which one for what."""
+        """Return the strategy taken for this problem, and in words which one and for what."""
+        strategy, why = self._choose(spec)
+        return strategy, f"{why} ({_seen(spec)})"
+
+    def _choose(self, spec: Spec) -> tuple[AnyStrategy, str]:
         if len(spec.objectives) > 1:
             return make_strategy("sobol"), "points spread evenly (Sobol), for several objectives"
-        if self.budget is not None and self.budget > MANY:
+        is_quick = self.seconds is not None and self.seconds < QUICK
+        if self.budget is not None and self.budget > (MANY_IF_QUICK if is_quick else MANY):
             # A swarm that grows with the budget looks further before it contracts.
             usual = make_strategy("cbo").batch_size(spec)
             n_particles = max(usual, min(int(sqrt(self.budget) / 2), 1000))
-            why = f"consensus-based optimization with {n_particles} particles, for {self.budget} evaluations"
-            return strategy_class("cbo")(n_particles=n_particles), why
+            what = f"consensus-based optimization with {n_particles} particles, for {self.budget} evaluations"
+            what += f" of {self.seconds:g} s each" if is_quick else ""
+            return strategy_class("cbo")(n_particles=n_particles), what
         d = spec.space.d
         if d > WIDE:
             return make_strategy("turbo"), f"Bayesian optimization in a trust region, for {d} columns"
@@ -74,3 +89,14 @@ class Auto:
     def tell(self, state: Any, trials: Rows, rng: Key) -> Any:
         """Tell the strategy chosen."""
         return self.choose(trials.spec)[0].tell(state, trials, rng)
+
+
+def _seen(spec: Spec) -> str:
+    """Return in words what the strategy chosen will have to see to."""
+    space, noise = spec.space, spec.objectives[0].noise
+    parts = ["noise unknown" if noise is None else f"noise of {noise:g}" if noise else "no noise"]
+    if n := len(space.constraints):
+        parts.append(f"{n} known constraint{'s' if n > 1 else ''}")
+    if space.is_conditional:
+        parts.append("parameters that depend on others")
+    return ", ".join(parts)

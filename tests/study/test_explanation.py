@@ -1,8 +1,10 @@
 """Reasons in words, from tags as journals hold them."""
 
+from math import nan
+
 import pytest
 
-from bbopt import BayesianOptimization, Real, Space, Spec, Trial
+from bbopt import BayesianOptimization, Categorical, Objective, Real, Space, SpaceError, Spec, Trial
 from bbopt.strategies.auto import Auto
 from bbopt.study.explanation import explain
 
@@ -60,12 +62,45 @@ def test_trust_regions_say_where_they_look(region, expected):
     assert explain(Trial(0, {"x": 0.5}, tag=region), STRATEGY, SPEC).endswith(expected)
 
 
+CONSTRAINED = Space(
+    [Real("x", 0, 1), Categorical("z", ["on", "off"]), Real("y", 0, 1, when={"z": "on"})],
+    constraints=["x <= 0.5", "x >= 0.1"],
+)
+
+
 @pytest.mark.parametrize(
-    ("budget", "expected"),
+    ("auto", "spec", "expected"),
     [
-        (None, "Trial 0: auto chose Bayesian optimization, for one objective and few evaluations; point 3"),
-        (9000, "auto chose consensus-based optimization with 47 particles, for 9000 evaluations; "),
+        (Auto(), SPEC, "Bayesian optimization, for one objective and few evaluations (noise unknown)"),
+        (
+            Auto(2000),
+            Spec(CONSTRAINED, (Objective(noise=0.1),)),
+            "few evaluations (noise of 0.1, 2 known constraints, parameters that depend on others)",
+        ),
+        (Auto(9000), SPEC, "consensus-based optimization with 47 particles, for 9000 evaluations ("),
+        (Auto(600, seconds=0.01), SPEC, "for 600 evaluations of 0.01 s each ("),
+        (Auto(600, seconds=1), SPEC, "few evaluations ("),
+        (
+            Auto(),
+            Spec(Space([Real(f"x{i}", 0, 1) for i in range(51)]), (Objective(noise=0),)),
+            "Bayesian optimization in a trust region, for 51 columns (no noise)",
+        ),
+        (
+            Auto(9000),
+            Spec(SPEC.space, (Objective("a"), Objective("b"))),
+            "points spread evenly (Sobol), for several objectives (noise unknown)",
+        ),
     ],
 )
-def test_auto_says_what_it_chose_and_for_what(budget, expected):
-    assert expected in explain(Trial(0, {"x": 0.5}, tag={"index": 3}), Auto(budget), SPEC)
+def test_auto_says_what_it_chose_and_for_what(auto, spec, expected):
+    text = explain(Trial(0, {"x": 0.5}, tag={"index": 3}), auto, spec)
+    assert text.startswith("Trial 0: auto chose ")
+    assert expected in text
+    assert text.endswith("; point 3 of a space-filling sequence; results were not looked at.")
+
+
+@pytest.mark.parametrize("wrong", [{"budget": 0}, {"budget": 1.5}, {"seconds": -1}, {"seconds": nan}])
+def test_auto_refuses_what_is_no_budget_and_no_time(wrong):
+    [(name, value)] = wrong.items()
+    with pytest.raises(SpaceError, match=rf"Auto: {name} must be .* or None, got {value}"):
+        Auto(**wrong)
