@@ -9,7 +9,8 @@ with S the posterior covariance given the core. The core lies where the search g
 part of it is spread over all results, from which trends come that no neighbourhood shows. With as many
 neighbours as there are others, all is exact. Closest are the points with the largest correlation a priori,
 whatever the kernel. Where the set of neighbours changes means jump, by little, since what neighbours add to
-the core falls with their distance; gradients are those with neighbours held.
+the core falls with their distance. Gradients are those with neighbours held, and climbs keep their neighbours
+for a stretch: on steps a search by gradients goes on and on.
 
 Snelson and Ghahramani 2007, "Local and global sparse Gaussian process approximations"; Gramacy and Apley
 2015, arXiv 1303.0383, for neighbourhoods of the point asked.
@@ -21,20 +22,20 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.linalg import blas
 
 from bbopt.rng import Key
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.factor import unwhiten, whiten
 from bbopt.surrogates.gp import GP, TINY_VARIANCE, Hyperparameters
+from bbopt.surrogates.kernels.stationary import Scaled
 from bbopt.surrogates.likelihood import LogPosterior
-from bbopt.surrogates.neighbours import Known, Others, distances
+from bbopt.surrogates.neighbours import NEIGHBOURS, Known, Others, distances, lowest
 from bbopt.surrogates.outcomes import Outcome
 from bbopt.surrogates.surrogate import Pullback
 from bbopt.types import FloatArray, IntArray
 
-NEIGHBOURS = 24
-"""Of a point, besides the core; see docs/decisions/007-many-results.md."""
-EXACT, LEARNT_FIRST, LEARNT_FROM = 1000, 500, 750
+EXACT, LEARNT_FIRST, LEARNT_FROM = 1000, 400, 750
 """Points of the core, and those that hyper-parameters are learnt from: at first, and by later asks."""
 CENTRES = 10
 """The core lies around so many of the best results."""
@@ -45,6 +46,8 @@ _CHECKED = 50
 """The lowest means of the core are corrected by neighbours: one of them is the incumbent."""
 _POINTS = 64
 """So many are looked at at once."""
+_FEW = 4
+"""Products of so many vectors with triangles take less time one by one; climbs end with one point moving."""
 
 
 def gather(
@@ -113,7 +116,7 @@ class LocalGP:
 
     @property
     def is_smooth(self) -> bool:
-        """True: where neighbours change there are small steps, which searches pass."""
+        """True: climbs keep their neighbours, so that they meet few of the steps."""
         return True
 
     @property
@@ -166,12 +169,18 @@ class LocalGP:
 
     def posterior(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return means (b, s) and variances (b, 1) of the noise-free outcome in model units."""
-        pairs = [self.posterior_vjp(X[i : i + _POINTS])[:2] for i in range(0, max(len(X), 1), _POINTS)]
+        pairs = [self._single(X[i : i + _POINTS])[:2] for i in range(0, max(len(X), 1), _POINTS)]
         return np.concatenate([m for m, _ in pairs]), np.concatenate([v for _, v in pairs])
 
     def posterior_vjp(self, X: FloatArray) -> tuple[FloatArray, FloatArray, Pullback]:
-        """Return means (b, s), variances (b, 1) and their pullback to points; see the protocol."""
-        mean, variance, back = self.joint_vjp(X[:, None])
+        """Return means (b, s), variances (b, 1) and their pullback to points; see the protocol.
+
+        For climbs: next to points of earlier calls with the neighbours of these; see ``Known.held``.
+        """
+        return self._single(X, held=True)
+
+    def _single(self, X: FloatArray, held: bool = False) -> tuple[FloatArray, FloatArray, Pullback]:
+        mean, variance, back = self._joint(X[:, None], held)
         variance, floor = variance[:, :, 0, 0], TINY_VARIANCE * self.core.hyperparameters.scale
 
         def pull(d_mean: FloatArray, d_variance: FloatArray) -> FloatArray:
@@ -191,25 +200,26 @@ class LocalGP:
 
         The points of a set share their neighbours: the closest to any of them.
         """
+        return self._joint(X)
+
+    def _joint(self, X: FloatArray, held: bool = False) -> tuple[FloatArray, FloatArray, Pullback]:
         core, s = self.core, self.core.hyperparameters.scale
         (t, q, d), c = X.shape, len(core.X)
         at, to_X = core.covariance.place_points(core.hyperparameters.theta, X.reshape(t * q, d))
         k, pull_core = at.cross(core.placed)
         k *= s
         mean = (core.mean + k @ core.residual).reshape(t, q, -1)
-        V = whiten(k, core.L_inverse).reshape(t, q, c)
+        V = _by_triangle(whiten, k, core.L_inverse).reshape(t, q, c)
         covariance, pull_prior = self._prior(at, X)
         covariance -= V @ V.transpose(0, 2, 1)
 
-        hoods = self._known.hoods(self._nearest(at, t))
-        used, place = np.unique(np.concatenate([h.rows for h in hoods]), return_inverse=True)
+        rows = self._nearest(at, t, held)
+        white, L_inverse, weights = self._known.hoods(rows)
+        used, place = np.unique(rows, return_inverse=True)
         place = place.reshape(t, 1, -1)
         k_used, pull_others = at.cross(self.others.at(core, used))
         k = s * np.take_along_axis(k_used.reshape(t, q, -1), place, axis=2)
-        whites = [self._known.white(hood.rows) for hood in hoods]
-        for i, white in enumerate(whites):  # from here on k is what the core leaves of it
-            k[i] -= V[i] @ white.T
-        L_inverse, weights = np.stack([h.L_inverse for h in hoods]), np.stack([h.weights for h in hoods])
+        k -= V @ white.transpose(0, 2, 1)  # from here on it is what the core leaves of it
         mean = mean + k @ weights
         U = k @ L_inverse.transpose(0, 2, 1)
         covariance -= U @ U.transpose(0, 2, 1)
@@ -218,11 +228,9 @@ class LocalGP:
             G = d_covariance.sum(axis=1)
             G = G + G.transpose(0, 2, 1)  # each entry depends on both of its points
             d_k = d_mean @ weights.transpose(0, 2, 1) - (G @ U) @ L_inverse
-            d_V = -(G @ V)
-            for i, white in enumerate(whites):
-                d_V[i] -= d_k[i] @ white
+            d_V = -(G @ V) - d_k @ white
             d_core = d_mean.reshape(t * q, -1) @ core.residual.T
-            d_core += unwhiten(d_V.reshape(t * q, c), core.L_inverse)
+            d_core += _by_triangle(unwhiten, d_V.reshape(t * q, c), core.L_inverse)
             d_used = np.zeros((t, q, len(used)))
             np.put_along_axis(d_used, np.broadcast_to(place, d_k.shape), d_k, axis=2)
             d_F = pull_core(d_core) + pull_others(d_used.reshape(t * q, -1)) + pull_prior(G)
@@ -266,15 +274,26 @@ class LocalGP:
 
         return s * np.stack([k for k, _ in within]), pull
 
-    def _nearest(self, at: Any, t: int) -> IntArray:
+    def _nearest(self, at: Any, t: int, held: bool) -> IntArray:
         """Return the rows of the others that are closest to any point of t sets, rising, (t, r)."""
         k = len(self.others)
         if k <= NEIGHBOURS:
             return np.tile(np.arange(k), (t, 1))
+        if held and type(at) is Scaled:
+            return self._known.held(at)
         apart = distances(at, self.others.placed)
         if len(apart) > t:
             apart = apart.reshape(t, -1, k).min(axis=1)
-        return np.sort(np.argpartition(apart, NEIGHBOURS, axis=1)[:, :NEIGHBOURS], axis=1)
+        return lowest(apart, NEIGHBOURS)
+
+
+def _by_triangle(
+    product: Callable[[FloatArray, FloatArray], FloatArray], k: FloatArray, L_inverse: FloatArray
+) -> FloatArray:
+    """Return a product of k (b, n) with L⁻ᵀ (``whiten``) or L⁻¹ (``unwhiten``)."""
+    if len(k) > _FEW:
+        return product(k, L_inverse)
+    return np.stack([blas.dtrmv(L_inverse.T, row, trans=product is whiten) for row in k])
 
 
 def core_of(process: GP | LocalGP) -> GP:

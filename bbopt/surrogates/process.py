@@ -25,6 +25,7 @@ from bbopt.surrogates.local import (
     LocalGP,
     gather,
 )
+from bbopt.surrogates.notes import Notes
 from bbopt.surrogates.outcomes import KINDS, Outcome, choose, learn, possible
 from bbopt.surrogates.threads import single_threaded
 from bbopt.types import FloatArray, IntArray, Tag, is_whole
@@ -34,6 +35,9 @@ WARPING_PAYS = 3.0
 a column always fit a little better, and everything takes half as long again."""
 CHOSEN_ON = 100
 """Observations on which transforms of outcomes are compared: their shape shows on a part."""
+LEARNT_AGAIN = 0.003
+"""The share of new observations up to which a local process keeps its hyper-parameters: most of them lie next
+to each other, and to learn from hundreds of points takes as long as all the rest."""
 MEMBERS_LAST = 0.1
 """The share of new observations up to which samples of hyper-parameters are used again."""
 FEW_TO_WARP = 4
@@ -121,7 +125,7 @@ class GaussianProcess:
         _check_shapes(space, X, y, variance, noise)
         check(X, y)
         with single_threaded():
-            return self._fit(_Task(self, space, X, y, variance, noise, _Notes.read(previous)), rng or Key(0))
+            return self._fit(_Task(self, space, X, y, variance, noise, Notes.read(previous)), rng or Key(0))
 
     def _fit(self, task: "_Task", rng: Key) -> "tuple[GP | LocalGP | Ensemble, Tag]":
         z, outcome = task.outcome()
@@ -136,8 +140,10 @@ class GaussianProcess:
             notes["power"] = power
         if self.outcome not in ("auto", outcome.name):
             notes["instead_of"] = self.outcome
-        if posterior.whole is not posterior:
+        if posterior.whole.n > self.exact:
             notes["exact"] = self.exact
+            if task.learnt_at:
+                notes["learnt_at"] = task.learnt_at
         draws = [found.hyperparameters]
         if self.ensemble > 1:
             draws = task.members(posterior, found.hyperparameters, rng.child("ensemble"), notes)
@@ -169,45 +175,6 @@ def _check_shapes(
         raise DataError(f"GaussianProcess.fit: noise must be None or a number of at least 0, got {noise!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Notes:
-    """What an earlier fit left; theta is None where there was none."""
-
-    theta: list[float] | None = None
-    n: int = 0
-    outcome: str | None = None
-    is_warped: bool = False
-    members: tuple[list[float], ...] = ()
-    n_members: int = 0
-    power: float | None = None
-
-    @classmethod
-    def read(cls, tag: Tag | None) -> "_Notes":
-        """Read notes from a journal: whatever is malformed counts as absent."""
-        theta = _numbers((tag or {}).get("theta"))
-        if not tag or theta is None or not is_whole(tag.get("n")):
-            return cls()
-        kind, power, drawn_at = tag.get("outcome"), tag.get("power"), tag.get("drawn_at")
-        members = tag.get("members")
-        read = [_numbers(one) for one in members] if isinstance(members, list) else []
-        return cls(
-            theta,
-            int(tag["n"]),
-            kind if isinstance(kind, str) else None,
-            tag.get("warped") is True,
-            tuple(one for one in read if one is not None),
-            int(drawn_at) if is_whole(drawn_at) else 0,
-            power if isinstance(power, float) else None,
-        )
-
-
-def _numbers(value: object) -> list[float] | None:
-    """Return a list of finite numbers as floats; None for anything else."""
-    if not isinstance(value, list) or not all(isinstance(one, (int, float)) for one in value):
-        return None
-    return [float(one) for one in value] if np.isfinite(value).all() else None
-
-
 class _Task:
     """One fit: decides what is learnt anew and what is kept."""
 
@@ -219,13 +186,15 @@ class _Task:
         y: FloatArray,
         variance: FloatArray | None,
         noise: float | None,
-        notes: _Notes,
+        notes: Notes,
     ) -> None:
         self.config, self.space, self.X, self.y = config, space, X, y
         self.variance, self.noise, self.notes = variance, noise, notes
         self.n_new = max(len(y) - notes.n, 0)
         self.is_fresh = notes.theta is None or is_due(len(y), max(self.n_new, 1))
         self.theta = notes.theta
+        # A first fit learns from few points: the next one goes on with more.
+        self.learnt_at = 0 if notes.theta is None else len(y)
 
     def outcome(self) -> tuple[FloatArray, Outcome]:
         """Return outcomes in model units, and the map."""
@@ -244,10 +213,11 @@ class _Task:
             first = starts(posterior, self.theta, n_new=0)
             if len(self.y) <= self.config.exact:
                 return maximize(posterior, first).value
-            # One wide search is enough: hyper-parameters of the other kinds are mostly next to its mode.
-            if self.theta is not None and self.notes.theta is None:
-                first = np.vstack([first, cold.first_starts(covariance.hyperprior)[[0, 3]]])
-            found = maximize(posterior, first, most_starts=len(first))
+            # Of many results the first search is a short one, and the others go on from its end: mostly the
+            # hyper-parameters of the other kinds are next to it.
+            if self.theta is None:
+                first = cold.first_starts(covariance.hyperprior)[:3]
+            found = maximize(posterior, first, n_new=len(rows), most_starts=len(first))
             self.theta = self.theta or found.hyperparameters.to_list()
             return found.value
 
@@ -256,10 +226,20 @@ class _Task:
 
     def fitted(self, z: FloatArray, outcome: Outcome) -> tuple[LogPosterior, Maximum]:
         """Return the log posterior and its maximum."""
-        posterior = self._posterior(z, outcome, self._warped)
-        n_new = max(self.n_new, 1)
-        found = maximize(posterior, starts(posterior, self.theta, n_new), n_new)
-        if self.config.warping == "auto" and self.is_fresh:
+        whole = self._whole(z, outcome, self._warped)
+        if self._is_kept(whole, outcome):
+            self.learnt_at = self.notes.learnt_at
+            return whole, Maximum(Hyperparameters.from_list(self.notes.theta or []), np.nan)
+        posterior = self._learnt_from(whole)
+        n_new, is_fresh = max(self.n_new, 1), self.is_fresh
+        first = starts(posterior, self.theta, n_new)
+        if posterior is not whole and self.notes.theta:
+            # Evaluations as for all results since hyper-parameters were learnt; and what the first fit, from
+            # fewer points, said of warping is looked at again.
+            n_new = max(n_new, min(len(self.y) - self.notes.learnt_at, FRESH_START_EVERY))
+            is_fresh = is_fresh or not self.notes.learnt_at
+        found = maximize(posterior, first, n_new)
+        if self.config.warping == "auto" and is_fresh:
             return self._warping_if_it_pays(posterior, found, z, outcome)
         return posterior, found
 
@@ -291,7 +271,7 @@ class _Task:
         n_plain = len(posterior.covariance.features.plain)
         if not is_warped and len(self.y) < FEW_TO_WARP * max(n_plain, 1):
             return posterior, found
-        other = self._posterior(z, outcome, not is_warped)
+        other = self._learnt_from(self._whole(z, outcome, not is_warped))
         theta = found.hyperparameters.to_list()
         p = posterior.covariance.n_kernel
         start = [*theta[:p], *theta[-2:]] if is_warped else [*theta[:p], *[0.0] * (2 * n_plain), *theta[-2:]]
@@ -305,23 +285,37 @@ class _Task:
     ) -> list[GP] | list[LocalGP]:
         """Return the processes with these hyper-parameters, on all data."""
         whole = posterior.whole
-        if whole is posterior:
+        if whole.n <= self.config.exact:
             return [posterior.process(one, outcome) for one in draws]
         rows = self._some(whole, draws[0].theta, self.config.exact, NEAR)
         return [LocalGP.build(whole, rows, one, outcome) for one in draws]
 
-    def _posterior(self, z: FloatArray, outcome: Outcome, is_warped: bool) -> LogPosterior:
-        """Return what hyper-parameters are learnt from: all points, or some of very many."""
+    def _whole(self, z: FloatArray, outcome: Outcome, is_warped: bool) -> LogPosterior:
+        """Return the log posterior on all points."""
         covariance = Covariance(self.space, self.config.kernel, is_warped)
-        whole = log_posterior(covariance, self.X, z, outcome, self.variance, noise=self.noise)
+        return log_posterior(covariance, self.X, z, outcome, self.variance, noise=self.noise)
+
+    def _learnt_from(self, whole: LogPosterior) -> LogPosterior:
+        """Return what hyper-parameters are learnt from: all points, or some of very many."""
         if whole.n <= self.config.exact:
             return whole
-        theta = covariance.hyperprior.starts[0]
+        theta = whole.covariance.hyperprior.starts[0]
         if self.theta is not None and len(self.theta) == len(theta) + 2:
             theta = np.array(self.theta[:-2])
         # A search from nothing takes some forty evaluations; the asks after it, a few each, go on with more.
         count = LEARNT_FROM if self.notes.theta else LEARNT_FIRST
         return whole.some(self._some(whole, theta, min(count, self.config.exact), LEARNT_NEAR))
+
+    def _is_kept(self, whole: LogPosterior, outcome: Outcome) -> bool:
+        """Whether to go on with the hyper-parameters of the last fit as they are."""
+        last, n = self.notes, len(self.y)
+        is_same = (
+            not self.is_fresh
+            and self.config.ensemble == 1
+            and outcome.name == last.outcome
+            and len(last.theta or ()) == len(whole.covariance.hyperprior) + 2
+        )
+        return is_same and whole.n > self.config.exact and abs(n - last.learnt_at) <= LEARNT_AGAIN * n
 
     @staticmethod
     def _some(whole: LogPosterior, theta: FloatArray, count: int, near: float) -> IntArray:

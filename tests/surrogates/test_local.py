@@ -1,5 +1,6 @@
 """Processes of many results: a core, and the nearest others of each point."""
 
+import json
 import shutil
 
 import numpy as np
@@ -227,6 +228,23 @@ def test_it_predicts_as_well_as_the_exact_process_and_better_than_its_core():
 
     assert error(model) < 1.2 * error(every.process(hyper))
     assert error(model) < 0.6 * error(model.core)  # neighbours are worth having
+
+
+def test_hyper_parameters_are_kept_until_there_is_news_and_the_same_after_reading_the_notes():
+    X = np.random.default_rng(0).random((1300, 2))
+    y = bumpy(X)
+    kept, notes = [], None
+    for n in (1101, 1102, 1103, 1105, 1107, 1250):
+        model, notes = GaussianProcess().fit(box(2), X[:n], y[:n], previous=notes)
+        assert isinstance(model, LocalGP)
+        assert len(model.X) + len(model.others) == n
+        kept.append((n, notes["theta"], notes.get("learnt_at")))
+        notes = json.loads(json.dumps(notes))
+    (_, first, at_first), (_, second, at), *held, (_, later, at_later), (_, last, at_last) = kept
+    assert at_first is None  # learnt from few points: the next fit goes on with more
+    assert (at, at_later, at_last) == (1102, 1107, 1250)
+    assert all((theta, learnt_at) == (second, 1102) for _, theta, learnt_at in held)
+    assert len({tuple(theta) for theta in (first, second, later, last)}) == 4
 
 
 def test_mixed_and_conditional_spaces():
