@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from bbopt.space.reading import space_from_dict
 
 OPTIMIZERS = Path(__file__).parents[2] / "benchmarks" / "compare" / "optimizers"
-NAMES = ("random", "bbopt", "bbopt:sobol", "Optuna TPE")
+NAMES = (
+    "random",
+    "bbopt",
+    "bbopt:sobol",
+    "bbopt:conditions not told",
+    "bbopt:failures told as the worst value",
+    "Optuna TPE",
+)
 
 
 def _real(name, low, high, *, log=False, step=None, when=None):

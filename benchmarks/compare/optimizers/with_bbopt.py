@@ -1,5 +1,7 @@
 """bbopt itself, through what its users call."""
 
+from failures import Failures
+
 from bbopt import (
     BayesianOptimization,
     Categorical,
@@ -32,35 +34,48 @@ def _model(**settings):
 
 ABLATIONS = {
     "no preference for the inside": lambda: BayesianOptimization(acquisition="logei"),
+    "LogNEI, no preference for the inside": lambda: BayesianOptimization(acquisition="lognei"),
     "no transform of outcomes": _model(outcome="standardize"),
     "no warping": _model(warping=False),
     "average of 4": _model(ensemble=4),
     "RBF": _model(kernel=RBF()),
     "5 initial points": lambda: BayesianOptimization(n_initial=5),
 }
-"""Bayesian optimization, one thing changed; the first also goes without averages over what noise hides."""
+"""Bayesian optimization, one thing changed; the first also goes without averages over what noise
+hides, which the second has throughout."""
+PENALTIES, FLAT = "failures told as the worst value", "conditions not told"
+"""The default, but a failed run has the worst value so far; parameters that depend on others always count."""
 
 
 class Bbopt:
     """A study in memory: the default strategy with the budget known, as ``minimize(budget=...)`` makes it.
 
-    "bbopt:NAME" takes the strategy NAME with its default settings instead, or one of ``ABLATIONS``.
-    ``noise=0`` is declared where the problem is deterministic, noise left to be learnt where it is not.
-    Batches are its own; failures are told as failures.
+    "bbopt:NAME" takes the strategy NAME with its default settings instead, or one of ``ABLATIONS``,
+    ``PENALTIES`` and ``FLAT``. ``noise=0`` is declared where the problem is deterministic, noise left to be
+    learnt where it is not. Batches are its own; failures are told as failures.
     """
 
     def __init__(self, task):
         _, _, name = task.optimizer.partition(":")
-        strategy = ABLATIONS[name]() if name in ABLATIONS else name or Auto(task.budget)
-        space = Space([_parameter(p) for p in task.space.parameters])
+        if name in ABLATIONS:
+            strategy = ABLATIONS[name]()
+        else:
+            strategy = Auto(task.budget) if name in ("", PENALTIES, FLAT) else name
+        space = Space([_parameter(p, name == FLAT) for p in task.space.parameters])
         objective = Objective(noise=None if task.noisy else 0)
         self.study = Study(space, objective, strategy=strategy, seed=task.seed)
+        self.active = task.space.active
+        self.failures = Failures() if name == PENALTIES else None
 
     def ask(self, n):
         self.trials = self.study.ask(n)
-        return [dict(trial.params) for trial in self.trials]
+        return [self.active(trial.params) for trial in self.trials]
 
     def tell(self, results):
+        if self.failures:
+            for trial, value, _ in self.failures.settle(self.trials, results):
+                self.study.tell(trial, value)
+            return
         for trial, (_, value) in zip(self.trials, results, strict=True):
             if value is None:
                 self.study.fail(trial, "failed")
@@ -68,6 +83,7 @@ class Bbopt:
                 self.study.tell(trial, value)
 
 
-def _parameter(p):
-    settings = {key: value for key, value in p.items() if key != "kind" and value not in (None, {})}
+def _parameter(p, is_flat):
+    left_out = ("kind", "when") if is_flat else ("kind",)
+    settings = {key: value for key, value in p.items() if key not in left_out and value not in (None, {})}
     return _KINDS[p["kind"]](**settings)
