@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bbopt.strategies.auto import Auto
     from bbopt.strategies.baxus import BAxUS
     from bbopt.strategies.bayesian import BayesianOptimization
-    from bbopt.strategies.compose import Then
+    from bbopt.strategies.compose import Alternate, Then
     from bbopt.strategies.consensus import ConsensusBasedOptimization
     from bbopt.strategies.designs import Grid, LatinHypercube, Random, Sobol
     from bbopt.strategies.dumbo import DuMBO
@@ -52,7 +52,7 @@ _HOME = {
     "bbopt.strategies.auto": ("Auto",),
     "bbopt.strategies.baxus": ("BAxUS",),
     "bbopt.strategies.bayesian": ("BayesianOptimization",),
-    "bbopt.strategies.compose": ("Then",),
+    "bbopt.strategies.compose": ("Alternate", "Then"),
     "bbopt.strategies.consensus": ("ConsensusBasedOptimization",),
     "bbopt.strategies.designs": ("Grid", "LatinHypercube", "Random", "Sobol"),
     "bbopt.strategies.dumbo": ("DuMBO",),
@@ -63,6 +63,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [
+    "Alternate",
     "Auto",
     "BAxUS",
     "BayesianOptimization",

@@ -1,12 +1,13 @@
 """A weak preference for the inside of the space, which tells apart what the acquisition hardly does.
 
-    value(x) = -(weight (d + 1) / n) sum_j (2 x_j - 1)⁴,   over ordered columns j
+    value(x) = -(weight (e + 1) / n) (e / d) sum_j (2 x_j - 1)⁴,   over ordered columns j, e = min(d, 20)
 
 A Gaussian process knows least in corners, so while it knows little, or noise hides most of what it could
 know, expected improvements are nearly the same everywhere and a little larger in corners: there are 2ᵈ of
 them, and an optimum is in none, mostly. Added to a logarithm of the expected improvement this is a prior on
 where the optimum lies (Hvarfner et al. 2022, "piBO"), which fades as n results come in; where improvements
-differ by more than a few nats, it decides nothing.
+differ by more than a few nats, it decides nothing. What a corner costs in all is bounded: of a hundred
+columns most hardly matter, and the few that do may well have their best values at an end.
 
 Siivola et al. 2018, "Correcting boundary over-exploration deficiencies in Bayesian optimization with virtual
 derivative sign observations", describe the effect, and cure it inside the model.
@@ -20,7 +21,9 @@ from bbopt.space import Space
 from bbopt.types import FloatArray
 
 WEIGHT = 2.0
-"""What a corner costs in nats per column when the initial design is over."""
+"""What a corner costs in nats per column when the initial design is over, in up to MOST_COLUMNS of these."""
+MOST_COLUMNS = 20
+"""A corner of more columns costs as much as one of so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Interior:
     _slope: FloatArray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        share = self.weight * (self.space.d + 1) / max(self.n, 1)
+        counted = min(self.space.d, MOST_COLUMNS)
+        share = self.weight * (counted + 1) / max(self.n, 1) * (counted / max(self.space.d, 1))
         cost = np.where(self.space.is_categorical, 0.0, share)  # of either end of a column
         object.__setattr__(self, "_cost", cost)
         object.__setattr__(self, "_slope", -8.0 * cost * (self.space.n_levels == 0))

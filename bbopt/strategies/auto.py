@@ -17,7 +17,7 @@ MANY = 2000
 MANY_IF_QUICK, QUICK = 500, 0.1
 """The same where one evaluation takes less than so many seconds: less than an ask with as many results."""
 WIDE = 50
-"""Columns above which one model of the whole space is too vague: trust regions stay where it is not."""
+"""Columns above which a model of the whole space may be too vague: every other ask stays where it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class Auto:
             return strategy_class("cbo")(n_particles=n_particles), what
         d = spec.space.d
         if d > WIDE:
-            return make_strategy("turbo"), f"Bayesian optimization in a trust region, for {d} columns"
+            both = strategy_class("alternate")(make_strategy("bo"), make_strategy("turbo"))
+            return both, f"Bayesian optimization by turns everywhere and in a trust region, for {d} columns"
         return make_strategy("bo"), "Bayesian optimization, for one objective and few evaluations"
 
     @property

@@ -1,5 +1,6 @@
 """Strategies made of strategies."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,6 @@ from bbopt.rng import Key
 from bbopt.spec import Spec
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
 from bbopt.types import is_whole
-
-_STAGES = ("first", "after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,7 @@ class Then:
     @property
     def supports(self) -> Supports:
         """What both can handle."""
-        one, two = self.first.supports, self.after.supports
-        return Supports(min(one.objectives, two.objectives), one.repeats or two.repeats)
+        return _supports(self._parts)
 
     def batch_size(self, spec: Spec) -> int:
         """Return the natural batch of the strategy that does most of the work."""
@@ -53,34 +51,96 @@ class Then:
 
     def init(self, spec: Spec, rng: Key) -> dict[str, Any]:
         """Return both states."""
-        return {
-            name: stage.init(spec, rng.child(name)) for name, stage in zip(_STAGES, self._both(), strict=True)
-        }
+        return _init(self._parts, spec, rng)
 
     def ask(self, state: dict[str, Any], history: History, request: Request, rng: Key) -> Proposals:
         """Ask the strategy whose turn it is at the first trial of the request.
 
         Where ``first`` has nothing left, ``after`` takes over at once.
         """
-        if len(history) < self.n:
-            try:
-                return self._ask("first", state, history, request, rng)
-            except SpaceExhausted:
-                pass  # a short grid, say: what comes after may know more points
-        return self._ask("after", state, history, request, rng)
+        turns = ("first", "after") if len(history) < self.n else ("after",)
+        return _ask(self._parts, turns, state, history, request, rng)
 
     def tell(self, state: dict[str, Any], trials: Rows, rng: Key) -> dict[str, Any]:
         """Tell both; what the other one proposed is foreign to each."""
-        for name, stage in zip(_STAGES, self._both(), strict=True):
-            state[name] = stage.tell(state[name], trials.scoped(name), rng.child(name))
-        return state
+        return _tell(self._parts, state, trials, rng)
 
-    def _ask(
-        self, name: str, state: dict[str, Any], history: History, request: Request, rng: Key
-    ) -> Proposals:
-        stage = self._both()[_STAGES.index(name)]
-        proposals = stage.ask(state[name], history.scoped(name), request, rng.child(name))
-        return Proposals(proposals.X, [{name: tag} for tag in proposals.tags])
+    @property
+    def _parts(self) -> dict[str, AnyStrategy]:
+        return {"first": self.first, "after": self.after}
 
-    def _both(self) -> tuple[AnyStrategy, AnyStrategy]:
-        return self.first, self.after
+
+@dataclass(frozen=True, slots=True)
+class Alternate:
+    """Two strategies that ask by turns, request by request.
+
+    Each sees all trials but only its own tags, as in :class:`Then`. What one of them finds the other goes on
+    from, so two that fail on different problems make one that seldom does.
+
+    Parameters
+    ----------
+    one, other : strategy
+        ``one`` begins.
+    """
+
+    one: AnyStrategy
+    other: AnyStrategy
+
+    @property
+    def supports(self) -> Supports:
+        """What both can handle."""
+        return _supports(self._parts)
+
+    def batch_size(self, spec: Spec) -> int:
+        """Return the smaller of both natural batches."""
+        return min(part.batch_size(spec) for part in self._parts.values())
+
+    def init(self, spec: Spec, rng: Key) -> dict[str, Any]:
+        """Return both states."""
+        return _init(self._parts, spec, rng)
+
+    def ask(self, state: dict[str, Any], history: History, request: Request, rng: Key) -> Proposals:
+        """Ask the strategy that did not propose the newest trial, the other one where it has nothing left."""
+        turns = ("other", "one") if "one" in history.latest("one", "other") else ("one", "other")
+        return _ask(self._parts, turns, state, history, request, rng)
+
+    def tell(self, state: dict[str, Any], trials: Rows, rng: Key) -> dict[str, Any]:
+        """Tell both; what the other one proposed is foreign to each."""
+        return _tell(self._parts, state, trials, rng)
+
+    @property
+    def _parts(self) -> dict[str, AnyStrategy]:
+        return {"one": self.one, "other": self.other}
+
+
+Parts = Mapping[str, AnyStrategy]
+"""Strategies by the word under which their states and tags are kept."""
+
+
+def _supports(parts: Parts) -> Supports:
+    supported = [part.supports for part in parts.values()]
+    return Supports(min(one.objectives for one in supported), any(one.repeats for one in supported))
+
+
+def _init(parts: Parts, spec: Spec, rng: Key) -> dict[str, Any]:
+    return {name: part.init(spec, rng.child(name)) for name, part in parts.items()}
+
+
+def _ask(
+    parts: Parts, turns: Sequence[str], state: dict[str, Any], history: History, request: Request, rng: Key
+) -> Proposals:
+    """Ask the first of the parts named in ``turns`` that has something left."""
+    name, *others = turns
+    try:
+        proposals = parts[name].ask(state[name], history.scoped(name), request, rng.child(name))
+    except SpaceExhausted:  # a short grid, say: what comes after may know more points
+        if not others:
+            raise
+        return _ask(parts, others, state, history, request, rng)
+    return Proposals(proposals.X, [{name: tag} for tag in proposals.tags])
+
+
+def _tell(parts: Parts, state: dict[str, Any], trials: Rows, rng: Key) -> dict[str, Any]:
+    for name, part in parts.items():
+        state[name] = part.tell(state[name], trials.scoped(name), rng.child(name))
+    return state

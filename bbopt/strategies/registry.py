@@ -22,6 +22,7 @@ STRATEGIES = {
     "cbo": "bbopt.strategies.consensus:ConsensusBasedOptimization",
     "dumbo": "bbopt.strategies.dumbo:DuMBO",
     "then": "bbopt.strategies.compose:Then",
+    "alternate": "bbopt.strategies.compose:Alternate",
 }
 """Name -> "module:Class"; modules are imported when a name is first used."""
 

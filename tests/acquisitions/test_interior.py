@@ -20,6 +20,14 @@ def test_the_centre_costs_nothing_and_corners_most():
     )
 
 
+def test_a_corner_of_many_columns_costs_no_more_than_one_of_twenty():
+    costs = [
+        Interior(Space([Real(f"x{j}", 0, 1) for j in range(d)]), n=5).value(np.ones((1, d)))[0]
+        for d in (10, 20, 400)
+    ]
+    np.testing.assert_allclose(costs, [-WEIGHT / 5 * 11 * 10, -WEIGHT / 5 * 21 * 20, -WEIGHT / 5 * 21 * 20])
+
+
 def test_gradients_are_those_of_the_values_in_columns_that_move(differences):
     points = np.random.default_rng(0).random((6, MIXED.d))
     value, gradient = Interior(MIXED, n=7).value_and_grad(points)

@@ -88,7 +88,7 @@ def test_tutorial_other_libraries(tmp_path):
 def test_tutorial_many_parameters(tmp_path):
     pytest.importorskip("matplotlib")
     output = run(tmp_path, ROOT / "tutorials" / "04_many_parameters.py")
-    assert "auto chose Bayesian optimization in a trust region, for 100 columns" in output
+    assert "by turns everywhere and in a trust region, for 100 columns" in output
     assert "as a local model" in output
     assert_figures(tmp_path, output, "hundred.png")
 

@@ -1,6 +1,6 @@
 """Every registered strategy keeps the nine laws: classes are made from the registry, none can be left out."""
 
-from bbopt import BAxUS, DuMBO, Grid, Random, Sobol, Then, TrustRegion
+from bbopt import Alternate, BAxUS, DuMBO, Grid, Random, Sobol, Then, TrustRegion
 from bbopt.strategies.consensus import ConsensusBasedOptimization
 from bbopt.strategies.registry import STRATEGIES, make_strategy
 from bbopt.testing.contracts import StrategyContract
@@ -13,6 +13,7 @@ _SETTINGS = {
     "cbo": lambda: ConsensusBasedOptimization(n_particles=8),
     "dumbo": lambda: DuMBO(n_decompositions=2),
     "grid": lambda: Grid(levels=7),
+    "alternate": lambda: Alternate(ConsensusBasedOptimization(n_particles=6), TrustRegion(n_initial=4)),
     "then": lambda: Then(Sobol(), 6, Then(ConsensusBasedOptimization(n_particles=6), 14, Random())),
     "turbo": lambda: TrustRegion(
         n_regions=2,

@@ -83,7 +83,7 @@ CONSTRAINED = Space(
         (
             Auto(),
             Spec(Space([Real(f"x{i}", 0, 1) for i in range(51)]), (Objective(noise=0),)),
-            "Bayesian optimization in a trust region, for 51 columns (no noise)",
+            "by turns everywhere and in a trust region, for 51 columns (no noise)",
         ),
         (
             Auto(9000),
