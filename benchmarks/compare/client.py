@@ -11,10 +11,34 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "optimizers"))
 
-from registry import entry  # noqa: E402
+from registry import OPTIMIZERS, entry  # noqa: E402
 
 PATIENCE = 900.0
 """Seconds of wall time for one answer; a hung library is ended then."""
+
+
+def python_of(optimizer, environments):
+    """Return the interpreter that an optimizer needs.
+
+    Raises
+    ------
+    LookupError
+        There is no such optimizer, or its environment was not made.
+    """
+    try:
+        _, environment = entry(optimizer)
+    except KeyError:
+        names = ", ".join(OPTIMIZERS)
+        raise LookupError(
+            f"optimizer {optimizer!r} is unknown; there are {names}, and bbopt:STRATEGY"
+        ) from None
+    python = environments.absolute() / environment / "bin" / "python"
+    if not python.exists():
+        raise LookupError(
+            f"{optimizer} needs the environment {environment}: "
+            f"benchmarks/compare/environments/make.sh {environment} makes {python.parent.parent}"
+        )
+    return python
 
 
 class OptimizerFailed(RuntimeError):
@@ -28,19 +52,13 @@ class Client:
     """
 
     def __init__(self, environments):
-        self.environments, self.environment, self._process = environments, None, None
+        self.environments, self._python, self._process = environments, None, None
 
     def start(self, optimizer, **settings):
         """Begin a run; returns the versions of what runs it."""
-        _, environment = entry(optimizer)
-        if self._process is None or self.environment != environment or self._process.poll() is not None:
+        python = python_of(optimizer, self.environments)
+        if self._process is None or self._python != python or self._process.poll() is not None:
             self.close()
-            python = self.environments / environment / "bin" / "python"
-            if not python.exists():
-                raise FileNotFoundError(
-                    f"{optimizer} needs the environment {environment}: "
-                    f"benchmarks/compare/environments/make.sh {environment} {python.parent.parent}"
-                )
             self._process = subprocess.Popen(
                 [python, HERE / "optimizers" / "serve.py"],
                 stdin=subprocess.PIPE,
@@ -49,7 +67,7 @@ class Client:
                 text=True,
                 bufsize=1,
             )
-            self.environment = environment
+            self._python = python
         return self._call(do="start", optimizer=optimizer, **settings)["versions"]
 
     def ask(self, n):
@@ -71,6 +89,7 @@ class Client:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+            self._process.stdout.close()
             self._process = None
 
     def _call(self, **request):

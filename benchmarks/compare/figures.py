@@ -2,7 +2,7 @@
 
 import matplotlib as mpl
 import numpy as np
-from scores import mean_and_interval
+from scores import mean_and_interval, seconds_at
 from scores import ranks as ranked
 
 mpl.use("Agg")
@@ -41,7 +41,10 @@ def curves(tables, path):
     """Normalised regret over the course of the budget, one panel a suite."""
     figure, axes = _panels(tables, (3.2, 2.6), sharex=True, sharey=True)
     for axis, (suite, table) in zip(axes, tables.items(), strict=False):
-        means = np.array([table.normalised(table.at(share)).mean(axis=1) for share in SHARES])
+        known = ~np.isnan(table.normalised(table.at())[0])
+        if not known.any():
+            continue
+        means = np.array([table.normalised(table.at(share))[:, known].mean(axis=1) for share in SHARES])
         for k, name in enumerate(table.optimizers):
             axis.plot(SHARES, means[:, k], color=COLOURS[name], lw=2 if name == "bbopt" else 1.2, label=name)
         axis.set_title(suite, fontsize=9)
@@ -53,26 +56,21 @@ def curves(tables, path):
     _finish(figure, path, "share of the budget")
 
 
-def ask_times(runs, path):
-    """Seconds to ask over the number of results, and over dimensions."""
+def ask_times(everything, path):
+    """Seconds to ask over the number of results, and, in the second half of the budget, over dimensions."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
-    everything = [run for found in runs.values() for run in found.values() if run.cell.batch == 1]
     for name, colour in COLOURS.items():
         mine = [run for run in everything if run.optimizer == name and run.seconds]
         if not mine:
             continue
         longest = max(len(run.seconds) for run in mine)
-        counts = [n for n in range(5, longest, 5) if sum(len(run.seconds) > n for run in mine) >= 3]
-        left.plot(
-            counts,
-            [np.median([run.seconds[n] for run in mine if len(run.seconds) > n]) for n in counts],
-            color=colour,
-            label=name,
-        )
+        found = {n: seconds_at(mine, n) for n in range(10, longest + 1, 5)}
+        counts = [n for n, seconds in found.items() if len(seconds) >= 3]
+        left.plot(counts, [np.median(found[n]) for n in counts], color=colour, label=name)
         by_d = {}
         for run in mine:
             if run.n_parameters:
-                by_d.setdefault(run.n_parameters, []).append(np.median(run.seconds[len(run.seconds) // 2 :]))
+                by_d.setdefault(run.n_parameters, []).append(np.mean(run.seconds[len(run.seconds) // 2 :]))
         right.plot(sorted(by_d), [np.median(by_d[d]) for d in sorted(by_d)], "o-", ms=3, color=colour)
     for axis, label in ((left, "evaluations so far"), (right, "parameters")):
         axis.set(yscale="log", xlabel=label)

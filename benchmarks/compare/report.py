@@ -1,13 +1,13 @@
 """Write ``docs/results.md`` and its figures from the stored runs."""
 
-import re
 from pathlib import Path
 
 import figures
 import numpy as np
 import store
-from scores import MANDATORY, SOLVED, Table, mean_and_interval, ranks
-from suites import SUITES
+from scores import MANDATORY, SOLVED, Table, mean_and_interval, ranks, scales_of, seconds_at
+from suites import SUITES, has_instances
+from words import ABLATIONS, CLOCK, ERRORS, INTRODUCTION, NORMALISED, OTHERS, RANKS, TIMES, TOLD
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 COSTS = (0.1, 1.0, 10.0)
@@ -16,43 +16,58 @@ COSTS = (0.1, 1.0, 10.0)
 
 def write():
     """Write everything."""
-    runs = {
-        name: {key: run for key, run in store.load(name).items() if key[0].half == "reporting"}
-        for name in SUITES
-    }
-    tables = {name: Table(found) for name, found in runs.items() if found}
-    tables = {name: table for name, table in tables.items() if table.cells and len(table.optimizers) > 1}
+    tables, runs = collect()
     figures.ranks(tables, DOCS / "figures" / "race-ranks.png")
     figures.curves(tables, DOCS / "figures" / "race-curves.png")
-    figures.ask_times(runs, DOCS / "figures" / "race-ask-times.png")
-    (DOCS / "results.md").write_text(_page(tables, runs))
+    figures.ask_times(shared(tables, runs), DOCS / "figures" / "race-ask-times.png")
+    (DOCS / "results.md").write_text(page(tables, runs))
     print(f"wrote docs/results.md: {sum(len(table.cells) for table in tables.values())} cells")
 
 
-def _page(tables, runs):
-    parts = [INTRODUCTION, _versions(runs), "## Mean ranks\n", _ranks(tables)]
-    parts += [
-        "![mean ranks](figures/race-ranks.png)\n",
-        "## Normalised regret\n",
-        NORMALISED,
-        _regrets(tables),
-    ]
+def collect():
+    """Return the tables of the reporting half, suite -> Table, and its runs, suite -> mapping."""
+    tables, runs = {}, {}
+    for suite in SUITES:
+        stored = store.load(suite)
+        runs[suite] = {key: run for key, run in stored.items() if key[0].half == "reporting"}
+        table = Table(runs[suite], scales={**scales_of(stored), **store.load_scales(suite)})
+        if table.cells and len(table.optimizers) > 1:
+            tables[suite] = table
+    return tables, runs
+
+
+def page(tables, runs):
+    """Return the text of the page."""
+    names = {cell.problem for table in tables.values() for cell in table.cells}
+    single = ", ".join(sorted(name for name in names if not has_instances(name))) or "there are none"
+    parts = [INTRODUCTION.format(single=single), _missing(tables), "## Mean ranks\n", RANKS]
+    parts += [_by_suite(tables, lambda table: ranks(table.at()), "{:.2f}")]
+    parts += ["![mean ranks](figures/race-ranks.png)\n", "## Normalised regret\n", NORMALISED]
+    parts += [_by_suite(tables, lambda table: table.normalised(table.at()), "{:.2f}")]
     parts += ["![curves](figures/race-curves.png)\n", "## By the clock\n", CLOCK, _clock(tables)]
-    parts += ["## Time to ask\n", TIMES, _times(runs), "![ask times](figures/race-ask-times.png)\n"]
+    parts += ["## Time to ask\n", TIMES, _times(tables, runs), "![ask times](figures/race-ask-times.png)\n"]
     parts += ["## What earns its place\n", ABLATIONS, _ablations()]
-    parts += ["## Other optimizers\n", OTHERS, _others(runs), "## What went wrong\n", _errors(runs)]
+    parts += ["## Other optimizers\n", OTHERS, _others(runs), "## What went wrong\n", ERRORS, _errors(runs)]
+    parts += ["## What was told, and versions\n", TOLD, _versions(runs)]
     return "\n".join(parts)
 
 
+def everybody(tables):
+    """Return who is in the table of every suite."""
+    return [name for name in MANDATORY if all(name in table.optimizers for table in tables.values())]
+
+
 def overall(tables, score):
-    """Return ``score(table)`` (optimizers, cells) of all suites side by side, and groups (cells,)."""
-    everybody = [name for name in MANDATORY if all(name in table.optimizers for table in tables.values())]
-    values, groups = [], []
+    """Return ``score(table)`` (optimizers, cells) of all suites side by side, and groups (cells,).
+
+    Scores are computed among those alone who are in all suites, so that ranks mean the same in each.
+    """
+    names, values, groups = everybody(tables), [], []
     for suite, table in tables.items():
-        rows = [table.optimizers.index(name) for name in everybody]
-        values.append(score(table)[rows])
-        groups += [f"{suite} {cell.problem}" for cell in table.cells]
-    return everybody, np.hstack(values), groups
+        shared = table.among(names)
+        values.append(score(shared))
+        groups += [f"{suite} {cell.problem}" for cell in shared.cells]
+    return names, np.hstack(values), groups
 
 
 def groups_of(table):
@@ -60,33 +75,63 @@ def groups_of(table):
     return [cell.problem for cell in table.cells]
 
 
-def _ranks(tables):
-    return _by_suite(tables, lambda table: ranks(table.at()), "{:.2f}")
+def shared(tables, runs):
+    """Return runs one point at a time on cells that everybody has, and those of others on these cells."""
+    names = everybody(tables)
+    cells = {cell for table in tables.values() for cell in table.among(names).cells if cell.batch == 1}
+    return [run for run in _all(runs) if run.cell in cells]
 
 
-def _regrets(tables):
-    return _by_suite(tables, lambda table: table.normalised(table.at()), "{:.3f}")
+def _missing(tables):
+    """Say who is missing where, and how many cells are left out."""
+    lines = []
+    for name in MANDATORY:
+        lacking = [
+            f"{suite} ({table.few[name]} of {table.n_wanted} cells run)"
+            for suite, table in tables.items()
+            if name in table.few
+        ]
+        if len(lacking) == len(tables):
+            has, of = (
+                sum(counts)
+                for counts in zip(*((t.few[name], t.n_wanted) for t in tables.values()), strict=True)
+            )
+            lines.append(f"- {name} is in no table: it has run {has} of {of} cells.")
+        elif lacking:
+            lines.append(
+                f"- {name} is not in {', '.join(lacking)}, and so neither in *all* nor by the clock."
+            )
+    left_out = [f"{table.left_out} of {suite}" for suite, table in tables.items() if table.left_out]
+    if left_out:
+        lines.append(f"- Cells left out because somebody in the table lacks them: {', '.join(left_out)}.")
+    unseen = [suite for suite in SUITES if suite not in tables]
+    if unseen:
+        lines.append(f"- Suites that too few have run to be shown: {', '.join(unseen)}.")
+    return "\n".join(["What is missing:\n", *(lines or ["- nothing."])]) + "\n"
 
 
 def _clock(tables):
-    parts = []
+    names, rows = everybody(tables), []
+    if len(names) < 2:
+        return "Fewer than two are in every suite.\n"
     for cost in COSTS:
-        scored = overall(tables, lambda table, cost=cost: ranks(table.at_wall(cost)))
-        parts.append((f"{cost:g} s", *_cells(scored[1], scored[2], "{:.2f}")))
-        names = scored[0]
-    return _markdown(["an evaluation takes", *names], parts)
+        _, values, groups = overall(tables, lambda table, cost=cost: ranks(table.at_wall(cost)))
+        rows.append((f"{cost:g} s", *_cells(values, groups, "{:.2f}")))
+    return _markdown([f"an evaluation takes ({len(groups)} cells)", *names], rows)
 
 
 def _by_suite(tables, score, form):
     rows = []
     names = [name for name in MANDATORY if any(name in table.optimizers for table in tables.values())]
-    for suite, table in tables.items():
-        values = dict(zip(table.optimizers, _cells(score(table), groups_of(table), form), strict=True))
-        rows.append((f"{suite} ({len(table.cells)})", *(values.get(name, "") for name in names)))
-    if len(tables) > 1:
-        everybody, values, groups = overall(tables, score)
-        found = dict(zip(everybody, _cells(values, groups, form), strict=True))
-        rows.append((f"**all ({len(groups)})**", *(found.get(name, "") for name in names)))
+    scored = {suite: (table.optimizers, score(table), groups_of(table)) for suite, table in tables.items()}
+    if len(tables) > 1 and len(everybody(tables)) > 1:
+        scored["**all**"] = overall(tables, score)
+    for suite, (optimizers, values, groups) in scored.items():
+        known = ~np.isnan(values).any(axis=0)
+        groups = [group for group, is_known in zip(groups, known, strict=True) if is_known]
+        if groups:
+            found = dict(zip(optimizers, _cells(values[:, known], groups, form), strict=True))
+            rows.append((f"{suite} ({len(groups)})", *(found.get(name, "") for name in names)))
     return _markdown(["suite (cells)", *names], rows)
 
 
@@ -100,17 +145,17 @@ def _cells(values, groups, form):
     ]
 
 
-def _times(runs):
+def _times(tables, runs):
     marks = (10, 20, 50, 80, 120)
-    rows = []
+    several, rows = shared(tables, runs), []
+    n_cells = len({run.cell for run in several})
     for name in _optimizers(runs):
-        found = {mark: [] for mark in marks}
-        for run in _all(runs):
-            if run.optimizer == name and run.cell.batch == 1:
-                for mark in marks:
-                    found[mark] += run.seconds[mark - 1 : mark]
-        rows.append((name, *(f"{np.median(found[mark]):.2g}" if found[mark] else "" for mark in marks)))
-    return _markdown(["median seconds at evaluation", *map(str, marks)], rows)
+        mine = [run for run in several if run.optimizer == name]
+        found = [seconds_at(mine, mark) for mark in marks]
+        medians = [f"{np.median(some):.2g} ({len(some)})" if some else "" for some in found]
+        if mine:
+            rows.append((name, f"{len(mine)} of {n_cells}", *medians))
+    return _markdown(["seconds at evaluation (runs)", "cells", *map(str, marks)], rows)
 
 
 def _ablations():
@@ -155,19 +200,41 @@ def _errors(runs):
     found = {}
     for run in _all(runs):
         if run.error:
-            why = re.sub(r"\d+ CPU", "600 CPU", run.error.strip().splitlines()[-1])[:120]
+            why = run.error.strip().splitlines()[-1][:120] if run.is_accident else "its time was up"
             found.setdefault((run.optimizer, run.cell.suite, why), []).append(run)
-    rows = [(*key, len(several)) for key, several in sorted(found.items())]
-    return _markdown(["optimizer", "suite", "why the run ended", "runs"], rows) if rows else "Nothing.\n"
+    rows = []
+    for key, several in sorted(found.items()):
+        shares = sorted(len(run.regrets) / run.cell.budget for run in several)
+        seconds = sorted(sum(run.seconds) for run in several)
+        rows.append((*key, len(several), _range(shares, "{:.0%}"), _range(seconds, "{:.0f}")))
+    header = ["optimizer", "suite", "why the run ended", "runs", "of the budget", "CPU seconds"]
+    return _markdown(header, rows) if rows else "Nothing.\n"
+
+
+def _range(values, form):
+    ends = dict.fromkeys(form.format(value) for value in (values[0], values[-1]))
+    return " to ".join(ends)
 
 
 def _versions(runs):
-    found = {}
-    for run in _all(runs):
-        if not run.optimizer.startswith("bbopt"):
-            found.update(run.versions)
-    found.pop("source", None)
-    return "Versions: " + ", ".join(f"{name} {number}" for name, number in sorted(found.items())) + ".\n"
+    rows = []
+    for name in _optimizers(runs):
+        counts = {}
+        for run in _all(runs):
+            if run.optimizer == name:
+                for package, number in run.versions.items():
+                    of_package = counts.setdefault(package, {})
+                    of_package[number] = of_package.get(number, 0) + 1
+        said = [f"{package} {_numbers(counts[package])}" for package in counts]
+        rows.append((name, ", ".join(said)))
+    return _markdown(["optimizer", "versions"], rows)
+
+
+def _numbers(counts):
+    """Say the only number, or all with their runs."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return " / ".join(f"{number} ({n} runs)" for number, n in sorted(counts.items()))
 
 
 def _optimizers(runs):
@@ -182,30 +249,3 @@ def _all(runs):
 def _markdown(header, rows):
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
-
-
-INTRODUCTION = """# Results
-
-bbopt with default settings beside its peers with theirs: the best value found in so many evaluations, and
-the time that it took to suggest them. This page and its figures are written by
-`python benchmarks/compare report` from the runs stored under `benchmarks/results/race/`;
-[benchmarks/README.md](../benchmarks/README.md) says how to run any of them again.
-
-Everything here is the reporting half: odd seeds, and with them instances of the problems that nobody tuned
-on. A cell is one instance of a problem. Square brackets hold 95% bootstrap intervals over problems. Where a
-problem is noisy, what counts is the best point evaluated, judged without noise.
-"""
-NORMALISED = """0: solved. 1: what random search reaches in the median. Clipped at 2.
-"""
-CLOCK = """Mean ranks over all suites when time is up: as soon as somebody who suggests at once would have
-spent the budget. Who takes long to suggest gets fewer evaluations.
-"""
-TIMES = """CPU seconds of one ask and one tell, one thread, medians over all runs without batches.
-"""
-ABLATIONS = """bbopt with one thing changed (`bbopt:NAME` as optimizer; `optimizers/with_bbopt.py` says
-what), against itself on the same cells of the tuning half; 95% bootstrap intervals. In the suite `tuning`,
-where no optimum is known, regrets are above the best value that either has seen.
-"""
-OTHERS = """Optimizers that were run on some suites only: their mean rank among the mandatory ones and
-themselves.
-"""

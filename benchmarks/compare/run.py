@@ -1,8 +1,10 @@
 """Run cells: optimizers in processes of their own, several cells at once, what is stored already left out."""
 
 import hashlib
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -47,36 +49,72 @@ def run(cell, optimizer, environments):
             made.told += [one.told for one in outcomes if not task.is_repeatable]
             made.seconds += [(asking + telling) / n] * n
         if len(made.regrets) < cell.budget:
-            made.error = f"ended after {sum(made.seconds):.0f} CPU seconds"
+            made.error = f"{store.TIME_IS_UP} {sum(made.seconds):.0f} CPU seconds"
     except OptimizerFailed as error:
         made.error = str(error)
     return made
 
 
 def missing(cells, optimizers, again=False):
-    """Return the (cell, optimizer) that are not stored; those of bbopt's present source, with ``again``."""
+    """Return the (cell, optimizer) that are not stored, or ended by accident.
+
+    With ``again`` those too that another source of bbopt ran.
+    """
     stored = {}
     for suite in {cell.suite for cell in cells}:
         stored.update(store.load(suite))
 
     def is_there(cell, optimizer):
         known = stored.get((cell, optimizer))
-        return known is not None and not (
-            again and _is_ours(optimizer) and known.versions.get("source") != source()
+        return (
+            known is not None
+            and not known.is_accident
+            and not (again and _is_ours(optimizer) and known.versions.get("source") != source())
         )
 
     return [(cell, name) for name in optimizers for cell in cells if not is_there(cell, name)]
 
 
 def run_all(jobs, environments, workers):
-    """Run and store (cell, optimizer) pairs; what is broken off goes on where it was."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run, cell, name, environments) for cell, name in jobs]
-        for future in tqdm(as_completed(futures), total=len(futures), mininterval=5):
-            done = future.result()
-            store.save(done)
-            if done.error:
-                tqdm.write(f"{done.optimizer} on {done.cell.problem}: {done.error.strip().splitlines()[-1]}")
+    """Run and store (cell, optimizer) pairs; returns how many could not be run.
+
+    Whatever ends this early, an interrupt too, what was finished by then is stored.
+    """
+    waiting, running, lost = iter(jobs), {}, 0
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        with tqdm(total=len(jobs), mininterval=5) as progress:
+            while True:
+                # No more than the workers can begin: what waits inside a pool cannot be called back.
+                for job in islice(waiting, workers - len(running)):
+                    running[pool.submit(run, *job, environments)] = job
+                if not running:
+                    return lost
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    lost += not _keep(future, running.pop(future))
+                    progress.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for future in running:
+            # Interrupts reach the optimizers' processes as well: that they died says nothing about them.
+            if future.done() and future.exception() is None and not future.result().is_accident:
+                store.save(future.result())
+
+
+def _keep(future, job):
+    """Store what was finished, and say what went wrong; returns whether there is a run."""
+    cell, optimizer = job
+    try:
+        done = future.result()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:
+        tqdm.write(f"{optimizer} on {cell.problem} could not be run: {type(error).__name__}: {error}")
+        return False
+    store.save(done)
+    if done.error:
+        tqdm.write(f"{optimizer} on {cell.problem}: {done.error.strip().splitlines()[-1]}")
+    return True
 
 
 @cache

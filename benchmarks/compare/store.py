@@ -1,12 +1,16 @@
 """Where runs are kept: one JSON line a run, one file an optimizer, ``results/race/SUITE/OPTIMIZER.jsonl``."""
 
 import json
+import math
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from suites import Cell
 
 RESULTS = Path(__file__).parent.parent / "results" / "race"
+TIME_IS_UP = "ended after"
+"""How the error of a run begins that had used up its seconds: a result like any other."""
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Run:
         CPU seconds of asking and telling, one an evaluation, shared evenly by the members of a batch.
     versions : dict
     error : str or None
-        Why it ended before its budget.
+        Why it ended before its budget; see :attr:`is_accident`.
     """
 
     cell: Cell
@@ -46,6 +50,11 @@ class Run:
     def key(self):
         """What makes it this run."""
         return self.cell, self.optimizer
+
+    @property
+    def is_accident(self):
+        """Whether it may end otherwise next time: its optimizer raised, died, was killed or hung."""
+        return self.error is not None and not self.error.startswith(TIME_IS_UP)
 
 
 def load(suite, optimizer=None):
@@ -72,7 +81,30 @@ def tidy(suite):
     for path in sorted((RESULTS / suite).glob("*.jsonl")):
         kept = {run.key: run for run in map(_read, map(json.loads, path.read_text().splitlines()))}
         lines = [json.dumps(_plain(kept[key]), ensure_ascii=False) for key in sorted(kept)]
-        path.write_text("\n".join(lines) + "\n")
+        _replace(path, "\n".join(lines) + "\n")
+
+
+def load_scales(suite):
+    """Return what ``scale`` measured in a suite, :attr:`Cell.place` -> regret."""
+    path = RESULTS / suite / "scale.json"
+    if not path.exists():
+        return {}
+    rows = json.loads(path.read_text())
+    return {tuple(place): float("inf") if regret is None else regret for *place, regret in rows}
+
+
+def save_scales(suite, scales):
+    """Write scales, a line each: [problem, budget, batch, regret], null where it is infinite."""
+    rows = [[*place, _rounded(regret, 5)] for place, regret in sorted(scales.items())]
+    (RESULTS / suite).mkdir(parents=True, exist_ok=True)
+    _replace(RESULTS / suite / "scale.json", "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+
+
+def _replace(path, text):
+    """Write a file whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def _plain(run):
@@ -90,7 +122,7 @@ def _read(data):
 
 
 def _rounded(value, digits):
-    return None if value is None else float(f"{value:.{digits}g}")
+    return None if value is None or math.isinf(value) else float(f"{value:.{digits}g}")
 
 
 def _file(optimizer):

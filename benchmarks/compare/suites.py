@@ -3,9 +3,11 @@
 **Halves.** Everything was tuned on even seeds; reports are of odd ones. The seed also says which instance of
 the problem is met: instance ``seed + 1`` of COCO's functions, ``shifted{seed + 1}-`` of our own smooth ones,
 so that no reported instance was ever looked at. Where a problem has one instance only, the halves differ in
-their seeds alone.
+their seeds alone (:func:`has_instances`).
 """
 
+import re
+from difflib import get_close_matches
 from typing import NamedTuple
 
 HALVES = ("tuning", "reporting")
@@ -36,6 +38,11 @@ class Cell(NamedTuple):
     def half(self):
         """Whether it may be tuned on, or is reported."""
         return HALVES[self.seed % 2]
+
+    @property
+    def place(self):
+        """What is equally hard for random search, whatever the seed."""
+        return self.problem, self.budget, self.batch
 
 
 SMOOTH = {
@@ -104,6 +111,39 @@ def cells(suite, tier, half):
     count = seeds if tier == "quick" else 5
     first = HALVES.index(half)
     return [Cell(suite, *one) for seed in range(first, 2 * count, 2) for one in make(seed, tier)]
+
+
+def find(suite, problem, seed, batch=None):
+    """Return the one cell of a suite, of any tier and half, that is meant.
+
+    Raises
+    ------
+    LookupError
+        None is, or several are; the text names what there is.
+    """
+    everything = {cell for tier in TIERS for half in HALVES for cell in cells(suite, tier, half)}
+    named = [cell for cell in everything if cell.problem == problem]
+    if not named:
+        names = sorted({cell.problem for cell in everything})
+        near = get_close_matches(problem, names, 5, 0.4) or names[:5]
+        raise LookupError(f"{suite} has no problem {problem!r}; it has {', '.join(near)}, and others")
+    seeded = [cell for cell in named if cell.seed == seed]
+    if not seeded:
+        raise LookupError(f"{problem} has no seed {seed}, but {_list(cell.seed for cell in named)}")
+    found = [cell for cell in seeded if batch in (None, cell.batch)]
+    if len(found) != 1:
+        batches = _list(cell.batch for cell in seeded)
+        raise LookupError(f"{problem} with seed {seed} has batches of {batches}: say --batch")
+    return found[0]
+
+
+def has_instances(problem):
+    """Whether its instances differ from seed to seed, so that reported ones were not tuned on."""
+    return re.search(r"-i\d+$|shifted\d", problem) is not None
+
+
+def _list(numbers):
+    return ", ".join(map(str, sorted(set(numbers))))
 
 
 def _coco(name, functions, quick, full):

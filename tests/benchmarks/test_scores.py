@@ -62,16 +62,47 @@ def test_a_cell_that_somebody_lacks_is_left_out_and_so_is_who_lacks_many():
     assert table.left_out == 1
 
 
-def test_random_search_has_a_normalised_regret_of_1_in_the_median_and_solved_is_0():
+def test_normalised_regrets_are_shares_of_what_random_search_reaches_on_that_cell():
     from scores import Table
 
     runs = dict(
         entry
-        for k, regret in enumerate([1.0, 2.0, 3.0])
-        for entry in (_run(f"a-i{k}", "random", [regret]), _run(f"a-i{k}", "one", [[0.5, 1e-9, 30.0][k]]))
+        for budget, regret in ((1, 0.5), (2, 1e-9), (3, 30.0), (4, None))
+        for entry in (_run("a", "one", [regret] * budget), _run("a", "random", [1.0] * budget))
     )
-    table = Table(runs, ("random", "one"))
-    np.testing.assert_allclose(table.normalised(table.at()), [[0.5, 1.0, 1.5], [0.25, 0.0, 2.0]])
+    scales = {("a", 1, 1): 2.0, ("a", 2, 1): 2.0, ("a", 3, 1): 4.0, ("a", 4, 1): 0.5}
+    table = Table(runs, ("one", "random"), scales)
+    np.testing.assert_allclose(table.normalised(table.at()), [[0.25, 0, 2, 2], [0.5, 0.5, 0.25, 2]])
+
+
+def test_where_random_search_solves_fails_or_was_not_run_normalised_regrets_say_so():
+    from scores import Table
+
+    runs = dict(_run(name, "one", [1.0]) for name in "abc")
+    runs |= dict([_run("solved", "one", [0.0])])
+    scales = {("a", 1, 1): np.inf, ("b", 1, 1): 0.0, ("solved", 1, 1): 0.0}
+    table = Table(runs, ("one",), scales)
+    np.testing.assert_array_equal(table.normalised(table.at()), [[np.nan, 2.0, np.nan, 0.0]])
+
+
+def test_scales_of_raced_runs_are_medians_over_seeds_and_want_several():
+    from scores import scales_of
+    from store import Run
+    from suites import Cell
+
+    regrets = {"a": ([5.0, 1.0], [2.0], [None, 4.0]), "b": ([1.0], [2.0]), "c": ([None], [None], [3.0])}
+    cells = {Cell("tuning", name, seed, 2): one for name in regrets for seed, one in enumerate(regrets[name])}
+    runs = {(cell, "random"): Run(cell, "random", True, 2, one) for cell, one in cells.items()}
+    assert scales_of(runs) == {("a", 2, 1): 2.0, ("c", 2, 1): np.inf}
+
+
+def test_where_no_optimum_is_known_and_nobody_succeeds_all_are_equal():
+    from scores import Table, ranks
+
+    runs = dict(_run("a", name, [None], known=False) for name in ("one", "random"))
+    table = Table(runs, ("one", "random"), {("a", 1, 1): 3.0})
+    np.testing.assert_array_equal(ranks(table.at()), [[1.5], [1.5]])
+    np.testing.assert_array_equal(table.normalised(table.at()), [[2.0], [2.0]])
 
 
 def test_where_no_optimum_is_known_the_best_value_seen_stands_for_it():
@@ -89,6 +120,16 @@ def test_by_the_clock_who_is_slow_gets_fewer_evaluations():
     np.testing.assert_array_equal(Table(runs, ("random", "slow")).at_wall(1.0), [[1.0], [3.0]])
     batched = dict([_run("a", "random", falling, batch=2), _run("a", "slow", falling, seconds=0.5, batch=2)])
     np.testing.assert_array_equal(Table(batched, ("random", "slow")).at_wall(1.0), [[1.0], [3.0]])
+
+
+def test_seconds_are_means_of_ten_evaluations_in_runs_that_got_so_far():
+    from scores import seconds_at
+
+    _, run = _run("a", "one", [1.0] * 25)
+    run.seconds = [float(k) for k in range(25)]
+    assert seconds_at([run], 20) == [np.mean(range(10, 20))]
+    assert seconds_at([run], 5) == [2.0]
+    assert seconds_at([run], 26) == []
 
 
 def test_intervals_are_those_of_scipys_bootstrap_and_wider_when_problems_are_drawn_whole():
