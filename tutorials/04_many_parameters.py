@@ -107,7 +107,8 @@ print("found to matter:", sorted(problem.spec.space.names[j] for j in shortest))
 #
 # Often the objective is a sum: stages of a plant, legs of a route, blocks of a design. Tell **DuMBO** which
 # parameters belong together, and every part is modelled and searched on its own; they may overlap, and the
-# searches agree on the parameters that they share. Without `decomposition` it learns one.
+# searches agree on the parameters that they share. Without `decomposition` it learns one. It is made for
+# studies of up to several hundred results.
 
 # %%
 toy = problems.get("overlapping12")

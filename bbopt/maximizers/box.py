@@ -32,14 +32,17 @@ class Box:
     centre : array (d,)
         A snapped point.
     lower, upper : array (d,)
+        0 and 1 in categoricals: no choice is nearer than another.
     asleep : array (d,)
         Columns that are inactive at the centre: where they wake up, they may have any value.
+    is_categorical : array (d,)
     """
 
     centre: FloatArray
     lower: FloatArray
     upper: FloatArray
     asleep: BoolArray
+    is_categorical: BoolArray
 
     @classmethod
     def around(cls, space: Space, centre: FloatArray, length: float, lengths: FloatArray) -> "Box":
@@ -59,9 +62,10 @@ class Box:
         half = 0.5 * length * proportions(lengths, ~space.is_categorical)
         half = np.maximum(half, np.where(space.n_levels > 1, 1.0 / np.maximum(space.n_levels - 1, 1), 0.0))
         asleep = ~space.active(centre[None])[0]
-        lower = np.where(asleep, 0.0, np.maximum(centre - half, 0.0))
-        upper = np.where(asleep, 1.0, np.minimum(centre + half, 1.0))
-        return cls(centre, lower, upper, asleep)
+        anywhere = asleep | space.is_categorical
+        lower = np.where(anywhere, 0.0, np.maximum(centre - half, 0.0))
+        upper = np.where(anywhere, 1.0, np.minimum(centre + half, 1.0))
+        return cls(centre, lower, upper, asleep, space.is_categorical)
 
     def contains(self, X: FloatArray) -> BoolArray:
         """Return which rows of X (n, d) lie inside, (n,)."""
@@ -72,7 +76,8 @@ class Box:
 
         Regis & Shoemaker 2013 (DYCORS) and Eriksson et al. 2019, section 3.1, appendix D: each column of a
         Sobol point replaces the centre's with probability min(1, 20 / d), one does in any case. A
-        categorical takes one of its other choices. Points are not snapped.
+        categorical takes one of its other choices, or any where it sleeps at the centre. Points are not
+        snapped.
         """
         d = space.d
         U = sobol(0, n, d, rng.child("points"))
@@ -80,8 +85,9 @@ class Box:
         probability = np.full(d, min(1.0, TOUCHED / d))
         if space.is_categorical.any():
             tops = np.where(space.is_categorical, space.n_levels - 1, 1)
-            others = np.minimum(np.floor(U * tops), tops - 1)
-            others += others >= np.rint(self.centre * tops)
+            choices = tops + self.asleep
+            others = np.minimum(np.floor(U * choices), choices - 1)
+            others += (others >= np.rint(self.centre * tops)) & ~self.asleep
             X = np.where(space.is_categorical, others / tops, X)
             share = min(0.5, CHANGED / np.count_nonzero(space.is_categorical))
             probability[space.is_categorical] *= share
@@ -93,10 +99,11 @@ class Box:
         return np.where(moves | self.asleep, X, self.centre)
 
     def shrunk(self, factor: float) -> "Box":
-        """Return the box with sides shorter by a factor, except where columns sleep at the centre."""
-        lower = np.where(self.asleep, 0.0, self.centre - factor * (self.centre - self.lower))
-        upper = np.where(self.asleep, 1.0, self.centre + factor * (self.upper - self.centre))
-        return Box(self.centre, lower, upper, self.asleep)
+        """Return the box with sides shorter by a factor, except where all is allowed."""
+        anywhere = self.asleep | self.is_categorical
+        lower = np.where(anywhere, 0.0, self.centre - factor * (self.centre - self.lower))
+        upper = np.where(anywhere, 1.0, self.centre + factor * (self.upper - self.centre))
+        return Box(self.centre, lower, upper, self.asleep, self.is_categorical)
 
 
 def proportions(lengths: FloatArray, ordered: BoolArray) -> FloatArray:

@@ -14,6 +14,11 @@ all results are kept. When no bin is left to be split, a new epoch begins with a
 
 What is added before the first results come in anchors the subspace: it goes through the best of that.
 Afterwards only results in the subspace count; it holds all points once every column has a bin of its own.
+Columns that an ask fixed need not follow their bins. Where fewer than half of the own results lie in the
+subspace, because they were told for other points than were asked, all count from then on as if they had been
+measured at the nearest coordinates; tags say so.
+
+Under known constraints the subspace goes through a feasible point, and the design is drawn back to it.
 """
 
 from dataclasses import dataclass, field
@@ -28,47 +33,21 @@ from bbopt.sobol import sobol
 from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies.checking import check_problem
-from bbopt.strategies.embedding import INNERMOST, Embedding, binned, first_bins, rest, split
+from bbopt.strategies.embedding import Embedding, binned, first_bins, rest, split
+from bbopt.strategies.feasible import drawn_back, settled
 from bbopt.strategies.local import Choice, LocalSearch
+from bbopt.strategies.nest import Nest, are_named, names_of
 from bbopt.strategies.region import Region, Sides
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.strategies.trust_region import check_settings, outcomes, search_regions
 from bbopt.surrogates.process import GaussianProcess
-from bbopt.types import FloatArray, IntArray, Tag
+from bbopt.types import FloatArray, Tag
 
 USUAL_BUDGET = 1000
 FEWEST_INITIAL = 10
-
-
-@dataclass(slots=True)
-class Nest:
-    """The state: a region, the embedding in which it searches, and the newest trial told.
-
-    Attributes
-    ----------
-    region : Region
-    bins : array (p,)
-    signs, anchor : array (p,)
-    n_splits : int
-    anchored : float
-        The outcome at the anchor; inf where it is the middle.
-    has_begun : bool
-        Whether a trial of this strategy was told: from then on the anchor stays where it is.
-    newest : int
-    """
-
-    region: Region
-    bins: IntArray
-    signs: FloatArray
-    anchor: FloatArray
-    n_splits: int = 0
-    anchored: float = np.inf
-    has_begun: bool = False
-    newest: int = -1
-
-    def view(self, space: Space) -> Embedding:
-        """Return the embedding of the search."""
-        return Embedding(space, self.bins, self.signs, self.anchor)
+CONSTRAINED = 64
+"""Under known constraints the subspace goes through the mean of so many feasible points."""
+_PROJECTED = "most results lie beside the subspace: all count as if measured at its nearest coordinates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +57,8 @@ class BAxUS:
     Parameters
     ----------
     budget : int or None
-        Evaluations planned, N: when they are used up, every column has its own bin. None: 1000.
+        Evaluations planned; N is what the design leaves of them. When they are used up, every column has its
+        own bin. None: 1000.
     new_bins : int
         Into how many bins more each one is split, b.
     n_initial : int or None
@@ -125,9 +105,14 @@ class BAxUS:
             For a kernel or a transform of outcomes that does not suit the problem.
         """
         check_problem(self.surrogate, self.acquisition, spec)
-        p = len(binned(spec.space))
+        space, p = spec.space, len(binned(spec.space))
         bins, signs = first_bins(p, self.first_dimension(p), rng.child("bins"))
-        return Nest(Region(self.length_initial), bins, signs, np.zeros(p))
+        state = Nest(Region(self.length_initial), bins, signs, np.zeros(p), apart=np.zeros(p, np.bool_))
+        if space.constraints:
+            feasible = space.sample(CONSTRAINED, rng.child("origin"))
+            middle = space.project(np.where(space.is_categorical, feasible[0], feasible.mean(axis=0))[None])
+            state.anchor_at(space, middle[0] if space.feasible(middle)[0] else feasible[0])
+        return state
 
     def n_splits(self, p: int) -> int:
         """Return after how many splits p columns have bins of their own, or nearly."""
@@ -164,9 +149,16 @@ class BAxUS:
             if "region" in tag:
                 state.has_begun = True
             elif not state.has_begun and value < state.anchored:
-                middle = 2.0 * x[binned(space)] - 1.0
-                state.anchored, state.anchor = value, np.clip(middle, -INNERMOST, INNERMOST)
-                state.region = Region(self.length_initial)
+                state.anchor_at(space, x)
+                state.anchored, state.region = value, Region(self.length_initial)
+            state.apart |= are_named(space, tag.get("held"))
+            if "region" in tag and np.isfinite(value):
+                state.judge(space, x, value)
+            if not state.is_loose and state.n_told >= self._size(space) and 2 * state.n_held < state.n_told:
+                state.is_loose = True
+                if state.beside is not None:
+                    value_beside, x_beside = state.beside
+                    state.region.tell(x_beside, value_beside, {}, sides, self.successes, 1)
             view, region = state.view(space), state.region
             if not view.holds(x[None])[0]:
                 continue
@@ -183,8 +175,10 @@ class BAxUS:
 
     def ask(self, state: Nest, history: History, request: Request, rng: Key) -> Proposals:
         """Propose n points: what the design lacks first, then the most promising ones."""
-        view, region, space = state.view(history.spec.space), state.region, history.spec.space
-        lacking = self.n_initial if self.n_initial is not None else FEWEST_INITIAL + len(rest(space))
+        space, region, fixed = history.spec.space, state.region, request.fixed
+        is_fixed = None if fixed is None else ~np.isnan(fixed[binned(space)])
+        view = state.view(space, is_fixed)
+        lacking = self._size(space)
         for number in range(region.after + 1, len(history)):
             if lacking == 0:
                 break
@@ -194,16 +188,43 @@ class BAxUS:
         X, tags = np.empty((0, space.d)), list[Tag]()
         if n_design:
             first = history.latest("index").get("index", -1) + 1
-            U = sobol(first, n_design, view.space.d, rng.child("design"))
-            X = view.up(view.space.from_unit(U), request.fixed)
-            bad = ~space.feasible(X)
-            fresh = space.sample(n_design, rng.child("feasible"), start=len(history), fixed=request.fixed)
-            X = np.where(bad[:, None], fresh, X)
+            X = self._design(state, view, history, first, Request(n_design, fixed), rng)
             tags = [{"index": first + k, "region": 0, "epoch": region.epoch} for k in range(n_design)]
         if n_design < request.n:
             search = LocalSearch(self.surrogate, self.acquisition, self.n_local)
-            more = Request(request.n - n_design, request.fixed)
+            more = Request(request.n - n_design, fixed)
             found = search_regions(search, {0: region}, {0: view}, history, more, rng)
             X = np.concatenate([X, found.X])
             tags += [{**tag, "bins": view.n_bins} for tag in found.tags]
+        if state.is_loose:
+            tags = [{**tag, "projected": _PROJECTED} for tag in tags]
+        if is_fixed is not None and is_fixed.any():
+            names = [names_of(space)[j] for j in np.flatnonzero(is_fixed)]
+            tags = [{**tag, "held": names} for tag in tags]
         return Proposals(X, tags)
+
+    def _size(self, space: Space) -> int:
+        """Return how many trials a design has."""
+        return self.n_initial if self.n_initial is not None else FEWEST_INITIAL + len(rest(space))
+
+    def _design(
+        self, state: Nest, view: Embedding, history: History, first: int, request: Request, rng: Key
+    ) -> FloatArray:
+        """Return points (n, d) of the sequence from ``first`` on, drawn back to be feasible.
+
+        They stay in the subspace; where nothing is found there, they are feasible points of the space.
+        """
+        space, n, fixed = history.spec.space, request.n, request.fixed
+        Y = view.space.from_unit(sobol(first, n, view.space.d, rng.child("design")))
+        X = view.up(Y, fixed)
+        bad = ~space.feasible(X)
+        if bad.any() and state.origin is not None:
+            key = rng.child("origin", len(history))
+            start = settled(view, space, view.down(state.origin[None])[0], np.ones(view.space.d), fixed, key)
+            back = drawn_back(view, space, np.repeat(start[None], n, axis=0), Y, fixed)
+            X = np.where(bad[:, None], view.up(back, fixed), X)
+            bad = ~space.feasible(X)
+        if not bad.any():
+            return X
+        fresh = space.sample(n, rng.child("feasible"), start=len(history), fixed=fixed)
+        return np.where(bad[:, None], fresh, X)

@@ -18,6 +18,9 @@ the Gram matrix; hyper-parameters have priors; the chain's scores are not divide
 (``temperature="n"`` does that), and its splits are drawn as their probabilities say; a point asked before is
 moved away from; the point found climbs the sum before it is asked, for the tolerance of a consensus is wide;
 the first points are ten instead of two; the bad tail of the outcomes is compressed.
+
+All results are in the model, whose time grows with their cube: with 800 results in 20 columns and known
+factors the first ask took 19 s, later ones 1.5 s each. With more, take trust regions.
 """
 
 from collections.abc import Sequence
@@ -52,6 +55,8 @@ _GOOD = 5
 @dataclass(frozen=True, slots=True)
 class DuMBO:
     """Let the factors of additive models agree on the next point.
+
+    For up to several hundred results: the time of an ask grows with their cube.
 
     Parameters
     ----------
@@ -105,7 +110,7 @@ class DuMBO:
                 )
         for name in ("beta", "eta", "tolerance", "temperature"):
             value, may_be_0 = getattr(self, name), name == "beta"
-            if name == "temperature" and value == "n":
+            if name == "temperature" and isinstance(value, str) and value == "n":
                 continue
             if not is_finite(value) or not (value > 0 or (may_be_0 and value == 0)):
                 right = "a number of at least 0" if may_be_0 else "a number above 0"
@@ -242,6 +247,12 @@ def _checked(decomposition: Any) -> tuple[tuple[str, ...], ...]:
             "DuMBO: decomposition must hold the names of every factor's parameters, such as "
             f'[["x", "y"], ["y", "z"]], or be None, got {decomposition!r}'
         )
+    for factor in factors:
+        if twice := [name for k, name in enumerate(factor) if name in factor[:k]]:
+            raise SpaceError(
+                f"DuMBO: decomposition must name a parameter once in a factor, got {twice[0]!r} twice in "
+                f"{list(factor)!r}"
+            )
     return tuple(tuple(factor) for factor in factors)
 
 

@@ -26,7 +26,10 @@ from bbopt.types import BoolArray, FloatArray, IntArray
 
 INNERMOST = 0.95
 """Anchors lie within +- this: at a face one half of a bin's range would be nothing."""
-_NEAR = 1e-6
+OUTERMOST = 0.9999
+"""The same where an anchor must not leave known constraints."""
+NEAR = 0.02
+"""Points so near to the subspace count as points of it: machines set what is asked with errors."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,18 @@ class Embedding:
         Whether it rises with its bin (1) or falls (-1).
     anchor : array (p,)
         Where the bins' middles are, in [-1, 1].
+    apart : array (p,), optional
+        Columns that somebody else set: whether a point is in the subspace is not judged by them.
+    near : float
+        Up to this distance in any column points are in the subspace.
     """
 
     whole: Space
     bins: IntArray
     signs: FloatArray
     anchor: FloatArray
+    apart: BoolArray | None = None
+    near: float = NEAR
 
     @property
     def n_bins(self) -> int:
@@ -61,9 +70,13 @@ class Embedding:
 
     @cached_property
     def speakers(self) -> IntArray:
-        """For each bin the one of its columns from which coordinates are read, that with the most levels."""
+        """For each bin the one of its columns from which coordinates are read, that with the most levels.
+
+        One that is apart only where all are.
+        """
         levels = self.whole.n_levels[binned(self.whole)]
-        finest = np.argsort(np.where(levels == 0, -np.inf, -levels), kind="stable")
+        coarse = np.where(levels == 0, -np.inf, -levels)
+        finest = np.lexsort((coarse, np.zeros(len(levels), np.bool_) if self.apart is None else self.apart))
         return finest[np.unique(self.bins[finest], return_index=True)[1]]
 
     def up(self, Y: FloatArray, fixed: FloatArray | None) -> FloatArray:
@@ -87,14 +100,20 @@ class Embedding:
     def holds(self, X: FloatArray) -> BoolArray:
         """Return which points X (n, d) lie in the subspace, (n,); in columns with levels to within one."""
         levels = self.whole.n_levels
-        near = _NEAR + np.where(levels > 0, 1.0 / np.maximum(levels - 1, 1), 0.0)
+        near = self.near + np.where(levels > 0, 1.0 / np.maximum(levels - 1, 1), 0.0)
+        if self.apart is not None:
+            near[binned(self.whole)[self.apart]] = np.inf
         return np.asarray(np.all(np.abs(self.up(self.down(X), None) - X) <= near, axis=1))
 
     def fixed(self, fixed: FloatArray | None) -> FloatArray | None:
-        """Return the coordinates that fixed columns hold: those of columns in no bin."""
-        return (
-            None if fixed is None else np.concatenate([np.full(self.n_bins, np.nan), fixed[rest(self.whole)]])
-        )
+        """Return the coordinates that fixed columns hold: those in no bin, and bins that are fixed wholly."""
+        if fixed is None:
+            return None
+        Y: FloatArray = self.down(np.where(np.isnan(fixed), 0.5, fixed)[None])[0]
+        columns = binned(self.whole)
+        Y[self.bins[np.isnan(fixed[columns])]] = np.nan
+        Y[self.n_bins :] = fixed[rest(self.whole)]
+        return Y
 
 
 def first_bins(p: int, n_bins: int, rng: Key) -> tuple[IntArray, FloatArray]:

@@ -14,10 +14,11 @@ from bbopt.acquisitions.acquisition import Acquisition, Sum
 from bbopt.acquisitions.improvement import LogExpectedImprovement
 from bbopt.data.history import Dataset, History
 from bbopt.errors import FitError
-from bbopt.maximizers.box import Box, climb_within
+from bbopt.maximizers.box import LONGEST, SHORTEST, Box, climb_within
 from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.strategies import criteria
+from bbopt.strategies.feasible import crowded, drawn_back, settled
 from bbopt.strategies.modelling import incumbent
 from bbopt.strategies.region import Region
 from bbopt.strategies.view import View
@@ -56,6 +57,8 @@ class Place:
     failures : LogFeasibility or None
     X : array (n, d)
         Candidates: snapped, feasible, never asked.
+    lack : str
+        Why X is empty, where it is.
     notes : dict
         What the next fit may start from, as plain data.
     """
@@ -66,7 +69,15 @@ class Place:
     is_noisy: bool
     failures: LogFeasibility | None
     X: FloatArray
+    lack: str
     notes: Tag
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing was proposed."""
+        if len(self.X) and self.failures is not None:
+            return "every point found in the region was asked before, or drawn as one whose run fails"
+        return self.lack
 
     def paths(self, n: int, rng: Key) -> FloatArray:
         """Return n sample paths at the candidates, (len(X), n), in the outcome's units; inf where runs fail.
@@ -100,7 +111,12 @@ class Place:
         goal: Acquisition = promise if self.failures is None else Sum((promise, self.failures))
         Y = self.view.down(self.X)
         values = goal.value(Y)
-        climbed = askable(self.view.up(climb_within(goal, space, self.box, Y, values, held), fixed), history)
+        climbed = climb_within(goal, space, self.box, Y, values, held)
+        whole = history.spec.space
+        if whole.constraints and len(climbed):  # the climb may have left them
+            start = Y[[int(np.argmin(((Y - y) ** 2).sum(axis=1))) for y in climbed]]
+            climbed = drawn_back(self.view, whole, start, climbed, fixed)
+        climbed = askable(self.view.up(climbed, fixed), history)
         X = np.concatenate([climbed, self.X])
         values = np.concatenate([goal.value(self.view.down(climbed)), values])
         values[_are_in(X, taken)] = -np.inf
@@ -153,8 +169,10 @@ class LocalSearch:
         """
         if region.centre is None:
             raise FitError("a region without a result has no centre")
-        space, y = view.space, view.down(region.centre[None])[0]
+        space, whole = view.space, history.spec.space
         lengths = self._lengths(previous, space)
+        scale = np.clip(lengths, SHORTEST, LONGEST)
+        y = settled(view, whole, view.down(region.centre[None])[0], scale, fixed, rng)
         rows = np.flatnonzero(view.holds(data.X))
         Y = view.down(data.X[rows])
         near = nearest(space, Y, y, lengths, self.n_local)
@@ -176,10 +194,15 @@ class LocalSearch:
         is_large = model.noise_variance > NOISY**2 if noise is None else noise > 0
         is_noisy = is_large or bool(np.any(data.Yvar[:, 0] > 0))
         if is_noisy:
-            box = Box.around(space, _lowest_mean(model, box), region.length, self._lengths(notes, space))
+            y = settled(view, whole, _lowest_mean(model, box), scale, fixed, rng)
+            box = Box.around(space, y, region.length, self._lengths(notes, space))
         failures, learnt = _failures(view, Y, data.X_failed, y, lengths, previous)
-        X = askable(view.up(self._candidates(space, box, rng.child("candidates")), fixed), history)
-        return Place(view, box, model, is_noisy, failures, X, {**notes, **learnt})
+        X = view.up(self._candidates(view, whole, box, fixed, rng.child("candidates")), fixed)
+        X = X[whole.feasible(X)]
+        lack = "every point found in the region was asked before"
+        if not len(X):
+            lack = "no point found in the region meets the known constraints"
+        return Place(view, box, model, is_noisy, failures, askable(X, history), lack, {**notes, **learnt})
 
     def propose(
         self, places: dict[int, Place], n: int, history: History, fixed: FloatArray | None, rng: Key
@@ -197,14 +220,16 @@ class LocalSearch:
         for k in range(n):
             taken = np.array([x for _, x, _ in found]).reshape(len(found), history.spec.space.d)
             lowest = {r: _lowest(values[:, k], places[r].X, taken) for r, values in drawn.items()}
-            r = min(places, key=lambda r: lowest[r][0]) if drawn else next(iter(places))
-            place, tag = places[r], Tag()
-            x: FloatArray | None
-            if self.acquisition == "thompson":
-                value, row = lowest[r]
-                x = place.X[row] if value < np.inf else None
-            else:
-                x, tag = place.most_promising(models[r], taken, history, fixed)
+            x: FloatArray | None = None
+            for r in sorted(places, key=lambda r: lowest[r][0]) if drawn else places:
+                place, tag = places[r], Tag()
+                if self.acquisition == "thompson":
+                    value, row = lowest[r]
+                    x = place.X[row] if value < np.inf else None
+                else:
+                    x, tag = place.most_promising(models[r], taken, history, fixed)
+                if x is not None:
+                    break
             if x is None:
                 break
             y = place.view.down(x[None])
@@ -228,11 +253,19 @@ class LocalSearch:
         own = np.array(theta[: covariance.n_kernel], np.float64)
         return covariance.kernel.lengths(covariance.features, own)
 
-    def _candidates(self, space: Space, box: Box, rng: Key) -> FloatArray:
+    def _candidates(
+        self, view: View, whole: Space, box: Box, fixed: FloatArray | None, rng: Key
+    ) -> FloatArray:
+        """Return candidates (n, k) in the box, not all of which meet the known constraints."""
+        space = view.space
         if self.acquisition == "thompson":
-            return box.candidates(space, min(5000, max(2000, 200 * space.d)), rng)
-        boxes = [box.shrunk(factor) for factor in SHRUNK]
-        return np.concatenate([one.candidates(space, SCORED, rng.child(i)) for i, one in enumerate(boxes)])
+            boxes, sets = [box], [box.candidates(space, min(5000, max(2000, 200 * space.d)), rng)]
+        else:
+            boxes = [box.shrunk(factor) for factor in SHRUNK]
+            sets = [one.candidates(space, SCORED, rng.child(i)) for i, one in enumerate(boxes)]
+        if whole.constraints:
+            sets += crowded(view, whole, boxes, sets, fixed, rng)
+        return np.concatenate(sets)
 
 
 def _lowest_mean(model: GP, box: Box) -> FloatArray:

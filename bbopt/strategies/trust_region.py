@@ -191,7 +191,7 @@ def search_regions(
     space, places = history.spec.space, dict[int, Place]()
     rng = rng.child("ask", len(history))
     data = without_penalties(history.dataset())
-    trouble = "every point found in the region was asked before"
+    trouble = "no region has a result"
     with single_threaded():
         for r, region in regions.items():
             notes = history.latest(_notes(r)).get(_notes(r), {})
@@ -202,6 +202,8 @@ def search_regions(
             except FitError as error:
                 trouble = str(error)
         found = search.propose(places, request.n, history, request.fixed, rng) if places else []
+    if places:
+        trouble = "; ".join(dict.fromkeys(place.trouble for place in places.values()))
     spare = request.n - len(found)
     X = np.array([x for _, x, _ in found]).reshape(len(found), space.d)
     X = np.concatenate([X, space.sample(spare, rng.child("fallback"), fixed=request.fixed)])
@@ -213,8 +215,11 @@ def search_regions(
     notes = {r: {**place.notes, "in_epoch": regions[r].epoch} for r, place in places.items()}
     tags: list[Tag] = []
     for r, _, tag in found:
-        # The notes of all models, since all were fitted; its own last, where explanations look.
-        models = {_notes(s): notes[s] for s in sorted(notes, key=lambda s: s == r)}
+        # The first of a batch keeps the notes of all models, since all were fitted and the next fits are
+        # several times as fast with them; its own last, where explanations look. With many columns they
+        # are long: the others keep their own alone.
+        kept = [r] if tags else sorted(notes, key=lambda s: s == r)
+        models = {_notes(s): notes[s] for s in kept}
         tags.append({**tag, **regions[r].tag(r), "out": out[r], **models})
     r = min(regions)  # a random point counts, too: a region in which all was asked is to come to an end
     tags += [{**regions[r].tag(r), "out": request.n, "fallback": trouble} for _ in range(spare)]
@@ -245,10 +250,12 @@ def check_settings(strategy: Any) -> None:
     for name in ("length_min", "length_initial", "length_max"):
         if not is_finite(getattr(strategy, name)):
             raise _wrong(strategy, name, "a finite number")
-    if not 0 < strategy.length_min < strategy.length_initial:
-        raise _wrong(strategy, "length_min", f"above 0 and below length_initial={strategy.length_initial!r}")
-    if not strategy.length_initial <= strategy.length_max:
-        raise _wrong(strategy, "length_max", f"at least length_initial={strategy.length_initial!r}")
+    if not 0 < strategy.length_min < strategy.length_initial <= strategy.length_max:
+        names = ("length_min", "length_initial", "length_max")
+        given = ", ".join(f"{name}={getattr(strategy, name)!r}" for name in names)
+        raise SpaceError(
+            f"{type(strategy).__name__}: 0 < length_min < length_initial <= length_max must hold, got {given}"
+        )
     surrogate = strategy.surrogate
     if not isinstance(surrogate, GaussianProcess) or surrogate.ensemble != 1:
         raise _wrong(strategy, "surrogate", "a GaussianProcess with ensemble=1")

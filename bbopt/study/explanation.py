@@ -64,7 +64,8 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
     if "one_by_one" in tag:
         parts.append(f"the batch was chosen one point after the other: {tag['one_by_one']}")
     if "fallback" in tag:
-        parts.append(f"a random point, because no model could be used: {tag['fallback']}")
+        model = "" if "region" in tag else "no model could be used: "  # a region has one, but found no point
+        parts.append(f"a random point, because {model}{tag['fallback']}")
     if "replicate_of" in tag:
         parts.append(f"a repeat of trial {tag['replicate_of']}, since no new point was left")
     return where + ("; ".join(parts) if parts else f"proposed by {type(strategy).__name__}") + "."
@@ -85,6 +86,8 @@ def _origin(tag: dict[str, Any]) -> list[str]:
         parts.append("a spare point: all members of this generation were out")
     if "region" in tag and "fallback" not in tag:
         parts.append(_region(tag))
+    if "projected" in tag:
+        parts.append(str(tag["projected"]))
     return parts
 
 

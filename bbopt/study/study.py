@@ -44,8 +44,8 @@ class Study:
     objectives : str, Objective or a sequence of these
         Default: one objective named "value", minimised.
     strategy : str or strategy, optional
-        A name ("auto", "bo", "sobol", "random", "lhs", "grid", "cbo") or an object. Default "auto",
-        which for an existing journal is what it recorded.
+        A name ("auto", "bo", "turbo", "baxus", "dumbo", "cbo", "sobol", "random", "lhs", "grid") or an
+        object. Default "auto", which for an existing journal is what it recorded.
     storage : None, path or Journal
         None keeps everything in memory; a path ending in ``.db`` (SQLite) or ``.jsonl`` creates the
         file or reopens what is there.

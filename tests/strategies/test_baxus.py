@@ -203,6 +203,58 @@ def test_what_was_added_before_anchors_the_search():
     assert study.best().value < f(best), "the search does not go on from there"
 
 
+def test_asks_that_all_fix_the_same_columns_leave_a_search():
+    study = Study(cube(20), strategy=BAxUS(n_initial=5, budget=60), seed=0)
+    for _ in range(20):
+        trial = study.ask(fixed={"x0": 0.54, "x5": -0.78})
+        study.tell(trial, (trial.params["x1"] + 0.4) ** 2)
+    newest = study.trials[-1].tag
+    assert newest["held"] == ["x0", "x5"]
+    assert newest["model of region 0"]["n"] == 19
+    assert study.best().value < 0.02
+    assert "length" in study.ask().tag, "results with fixed values count afterwards, too"
+
+
+def test_columns_set_by_others_do_not_decide_who_is_in_the_subspace():
+    bins, signs = np.array([0, 0, 0, 1]), np.ones(4)
+    apart = np.array([True, False, True, True])
+    view = Embedding(cube(4), bins, signs, np.zeros(4), apart)
+    X = np.array([[0.9, 0.3, 0.1, 0.7]])
+    np.testing.assert_allclose(view.down(X), [[0.3, 0.7]])
+    assert view.holds(X).all()
+    assert not Embedding(cube(4), bins, signs, np.zeros(4), apart & [False, True, True, True]).holds(X).any()
+    fixed = np.array([0.9, np.nan, 0.1, 0.7])
+    np.testing.assert_allclose(view.fixed(fixed), [np.nan, 0.7])
+
+
+@pytest.mark.parametrize(("error", "is_projected"), [(1e-3, False), (0.05, True)])
+def test_machines_that_set_what_is_asked_with_errors_leave_a_search(error, is_projected):
+    rng = np.random.default_rng(0)
+    study = Study(cube(20), strategy=BAxUS(n_initial=6, budget=60), seed=0)
+    for _ in range(24):
+        trial = study.ask()
+        at = {
+            name: float(np.clip(v + error * rng.standard_normal(), -1, 1)) for name, v in trial.params.items()
+        }
+        study.tell(trial, (at["x1"] + 0.4) ** 2, at=at)
+    assert ["length" in trial.tag for trial in study.trials] == [False] * 6 + [True] * 18
+    assert ("projected" in study.trials[-1].tag) == is_projected
+    assert study.trials[-1].tag["model of region 0"]["n"] == 23
+    assert study.best().value < 0.1
+
+
+def test_the_design_lies_in_the_subspace_and_meets_constraints_that_leave_little():
+    names = [f"x{k}" for k in range(24)]
+    space = Space([Real(name, 0, 1) for name in names], [" + ".join(names) + " <= 1"])
+    study = Study(space, strategy=BAxUS(n_initial=5, budget=60), seed=0)
+    told(study, lambda x: np.sum((x - 0.01) ** 2), 15)
+    X = space.encode([trial.params for trial in study.trials])
+    assert study._session.state().view(space).holds(X).all()
+    assert len(np.unique(X, axis=0)) == 15
+    assert ["length" in trial.tag for trial in study.trials] == [False] * 5 + [True] * 10
+    assert not any("fallback" in trial.tag for trial in study.trials)
+
+
 @pytest.mark.parametrize("setting", [{"budget": 0}, {"new_bins": 0}, {"n_initial": 0}, {"acquisition": "ei"}])
 def test_settings_outside_their_range_are_named(setting):
     with pytest.raises(SpaceError, match="BAxUS: " + next(iter(setting))):

@@ -204,6 +204,8 @@ def test_it_is_written_and_read_as_plain_data():
         ({"eta": 0}, "eta must be a number above 0"),
         ({"tolerance": np.nan}, "tolerance must be"),
         ({"temperature": "d"}, "temperature must be a number above 0 or 'n'"),
+        ({"temperature": np.ones(2)}, "temperature must be a number above 0 or 'n'"),
+        ({"decomposition": [["a", "b"], ["c", "d", "c"]]}, r"'c' twice in \['c', 'd', 'c'\]"),
         ({"decomposition": "ab"}, "decomposition must hold"),
         ({"decomposition": [["a"], []]}, "decomposition must hold"),
         ({"decomposition": []}, "decomposition must hold"),

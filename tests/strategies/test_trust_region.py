@@ -8,6 +8,7 @@ import pytest
 from bbopt import Categorical, GaussianProcess, Integer, Objective, Real, Sobol, Space, SpaceError, Study
 from bbopt.maximizers.box import Box, climb_within, proportions
 from bbopt.rng import Key
+from bbopt.strategies.local import Place
 from bbopt.strategies.region import Region, Sides
 from bbopt.strategies.trust_region import TrustRegion
 
@@ -143,6 +144,33 @@ def test_columns_asleep_at_the_centre_wake_up_anywhere():
     awake = X[X[:, 0] == 1.0, 1]
     assert awake.min() < 0.05
     assert awake.max() > 0.95
+
+
+def test_categoricals_asleep_at_the_centre_wake_up_with_any_choice():
+    space = Space(
+        [
+            Categorical("c", ["p", "q"]),
+            Categorical("two", ["u", "v"], when={"c": "q"}),
+            Categorical("three", ["r", "s", "t"], when={"c": "q"}),
+        ]
+    )
+    box = Box.around(space, space.encode({"c": "p"})[0], 0.05, np.ones(3))
+    X = space.project(box.candidates(space, 4000, Key(2)))
+    awake = space.decode(X[X[:, 0] == 1.0])
+    for name, choices in (("two", "uv"), ("three", "rst")):
+        shares = [np.mean([params[name] == choice for params in awake]) for choice in choices]
+        np.testing.assert_allclose(shares, 1 / len(choices), atol=0.05)
+
+
+@pytest.mark.parametrize("centre", ["a", "f", "k"])
+def test_no_choice_is_nearer_to_the_centre_than_another(centre):
+    space = Space([Real("x", 0, 1), Categorical("c", list("abcdefghijk"))])
+    box = Box.around(space, space.encode({"x": 0.5, "c": centre})[0], 0.4, np.ones(2))
+    X = space.encode([{"x": 0.5, "c": choice} for choice in "abcdefghijk"])
+    assert box.contains(X).all()
+    assert box.shrunk(0.06).contains(X).all()
+    X[:, 0] = 0.8
+    assert not box.contains(X).any()
 
 
 class Bowl:
@@ -302,6 +330,7 @@ def test_where_runs_fail_is_learnt(seed):
         ("acquisition", "ucb"),
         ("n_initial", 0),
         ("length_initial", 2.0),
+        ("length_initial", 0.001),
         ("length_min", 0.9),
         ("length_min", 0.0),
         ("length_max", float("nan")),
@@ -312,7 +341,7 @@ def test_where_runs_fail_is_learnt(seed):
     ],
 )
 def test_settings_outside_their_range_are_named(name, value):
-    with pytest.raises(SpaceError, match=r"TrustRegion: length_m|TrustRegion: " + name):
+    with pytest.raises(SpaceError, match=rf"TrustRegion: (0 < length_min .* got .*)?{name}"):
         TrustRegion(**{name: value})
 
 
@@ -329,3 +358,77 @@ def test_under_noise_the_search_goes_on_from_the_best_mean_rather_than_from_a_lu
     assert trial.tag["by"] == "LogNEI"
     here = np.array(list(trial.params.values()))
     assert np.linalg.norm(here - 0.4) < np.linalg.norm(X[lucky] - 0.4) / 2
+
+
+# -- known constraints --------------------------------------------------------------------------------
+
+SIMPLEX = Space([Real(f"x{k}", 0, 1) for k in range(12)], [" + ".join(f"x{k}" for k in range(12)) + " <= 1"])
+CORNER = Space([Real(f"x{k}", 0, 1) for k in range(4)], ["x0 + x1 >= 1.999"])
+
+
+@pytest.mark.parametrize("acquisition", ["logei", "thompson"])
+@pytest.mark.parametrize(
+    ("space", "target"), [(SIMPLEX, np.r_[0.5, 0.3, np.zeros(10)]), (CORNER, np.array([1.0, 1.0, 0.1, 0.8]))]
+)
+def test_the_model_finds_points_where_constraints_leave_little(space, target, acquisition):
+    strategy = TrustRegion(acquisition=acquisition, n_initial=6)
+    study = Study(space, Objective("f", noise=0), strategy=strategy, seed=0)
+    told(study, lambda x: float(np.sum((x - target) ** 2)), 16)
+    values = [trial.value for trial in study.trials]
+    assert not any("fallback" in trial.tag for trial in study.trials)
+    assert min(values[6:]) < min(values[:6])
+
+
+def test_fixed_values_that_take_the_centre_out_of_the_constraints_leave_a_search():
+    study = Study(SIMPLEX, Objective("f", noise=0), strategy=TrustRegion(n_initial=6), seed=0)
+    target = np.r_[0.3, 0.2, np.zeros(10)]
+    told(study, lambda x: float(np.sum((x - target) ** 2)), 6)
+    for _ in range(4):
+        trial = study.ask(fixed={"x7": 0.6})
+        assert trial.params["x7"] == 0.6
+        assert "fallback" not in trial.tag
+        study.tell(trial, float(np.sum((np.array(list(trial.params.values())) - target) ** 2)))
+
+
+def test_a_climb_that_leaves_a_curved_constraint_is_drawn_back_to_it():
+    """On the disc of radius r the sum is sqrt(2) r at most."""
+    space = Space([Real("a", 0, 1), Real("b", 0, 1)], ["a ** 2 + b ** 2 <= 0.0004"])
+    study = Study(space, Objective("f", noise=0), strategy=TrustRegion(n_initial=4), seed=0)
+    told(study, lambda x: -float(x.sum()), 14)
+    assert not any("fallback" in trial.tag for trial in study.trials)
+    assert -study.best().value > 0.02 * np.sqrt(2) * 0.999
+
+
+# -- what is told of them -----------------------------------------------------------------------------
+
+
+def test_a_region_without_a_new_point_says_why():
+    study = Study(Space([Integer("i", 0, 1), Integer("j", 0, 1)]), strategy=TrustRegion(n_initial=2), seed=0)
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        study.add({"i": i, "j": j}, float(i + j))
+    assert study.ask().tag["fallback"] == "every point found in the region was asked before"
+
+
+def test_the_batch_goes_on_in_another_region_where_one_has_nothing_left(monkeypatch):
+    study = Study(PLANE, strategy=TrustRegion(n_regions=2, n_initial=5), seed=0)
+    told(study, lambda x: float(np.sum((x - 0.3) ** 2)), 10)
+    first, calls = Place.most_promising, []
+
+    def most_promising(place, *arguments):
+        calls.append(place)
+        return (None, {}) if place is calls[0] else first(place, *arguments)
+
+    monkeypatch.setattr(Place, "most_promising", most_promising)
+    trials = study.ask(3)
+    assert not any("fallback" in trial.tag for trial in trials)
+    assert len({trial.tag["region"] for trial in trials}) == 1
+
+
+def test_a_batch_holds_the_notes_of_other_regions_once():
+    study = Study(PLANE, strategy=TrustRegion(n_regions=3, n_initial=3), seed=0)
+    told(study, lambda x: float(np.sum((x - 0.3) ** 2)), 9)
+    first, *others = study.ask(3)
+    notes = [f"model of region {r}" for r in range(3)]
+    assert all(word in first.tag for word in notes)
+    for trial in others:
+        assert [word for word in notes if word in trial.tag] == [f"model of region {trial.tag['region']}"]

@@ -68,6 +68,12 @@ CONSTRAINED = Space(
 )
 
 
+def test_a_region_that_found_no_point_had_a_model():
+    tag = {"region": 0, "epoch": 0, "length": 0.1, "out": 1, "fallback": "all points were asked before"}
+    text = explain(Trial(0, {"x": 0.5}, tag=tag), STRATEGY, SPEC)
+    assert text == "Trial 0: a random point, because all points were asked before."
+
+
 @pytest.mark.parametrize(
     ("auto", "spec", "expected"),
     [

@@ -1,0 +1,93 @@
+"""The state of BAxUS: a trust region, the subspace in which it searches, and which results lie in that.
+
+See :mod:`bbopt.strategies.baxus`.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bbopt.space import Space
+from bbopt.strategies.embedding import INNERMOST, NEAR, OUTERMOST, Embedding, binned
+from bbopt.strategies.region import Region
+from bbopt.types import BoolArray, FloatArray, IntArray
+
+
+@dataclass(slots=True)
+class Nest:
+    """The state: a region, the embedding in which it searches, and the newest trial told.
+
+    Attributes
+    ----------
+    region : Region
+    bins : array (p,)
+    signs, anchor : array (p,)
+    n_splits : int
+    anchored : float
+        The outcome at the anchor; inf where it is the middle.
+    has_begun : bool
+        Whether a trial of this strategy was told: from then on the anchor stays where it is.
+    newest : int
+    origin : array (d,) or None
+        A feasible point of the subspace, where there are known constraints.
+    apart : array (p,)
+        Columns that some ask fixed: see :class:`~bbopt.strategies.embedding.Embedding`.
+    n_told, n_held : int
+        Own results with values, and those of them that lie in the subspace.
+    beside : tuple of float and array (d,), or None
+        The lowest outcome of one that does not, and where it was measured.
+    is_loose : bool
+        Whether results beside the subspace count, too.
+    """
+
+    region: Region
+    bins: IntArray
+    signs: FloatArray
+    anchor: FloatArray
+    n_splits: int = 0
+    anchored: float = np.inf
+    has_begun: bool = False
+    newest: int = -1
+    origin: FloatArray | None = None
+    apart: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    n_told: int = 0
+    n_held: int = 0
+    beside: tuple[float, FloatArray] | None = None
+    is_loose: bool = False
+
+    def view(self, space: Space, fixed: BoolArray | None = None) -> Embedding:
+        """Return the embedding of the search; ``fixed`` (p,) says which columns the ask fixes."""
+        apart = self.apart if fixed is None else self.apart | fixed
+        near = np.inf if self.is_loose else NEAR
+        return Embedding(space, self.bins, self.signs, self.anchor, apart, near)
+
+    def anchor_at(self, space: Space, x: FloatArray) -> None:
+        """Lay the subspace through a point x (d,), or next to it where that is on a face."""
+        columns, self.origin = binned(space), None
+        for innermost in (INNERMOST, OUTERMOST) if space.constraints else (INNERMOST,):
+            self.anchor = np.clip(2.0 * x[columns] - 1.0, -innermost, innermost)
+            here = x.copy()
+            here[columns] = 0.5 * (1.0 + self.anchor)
+            here = space.project(here[None])
+            if space.constraints and space.feasible(here)[0]:
+                self.origin = here[0]
+                break
+
+    def judge(self, space: Space, x: FloatArray, value: float) -> None:
+        """Count an own result, and let those beside the subspace count if they are the most of them."""
+        is_held = bool(self.view(space).holds(x[None])[0])
+        self.n_told, self.n_held = self.n_told + 1, self.n_held + is_held
+        if not is_held and (self.beside is None or value < self.beside[0]):
+            self.beside = value, np.array(x)
+
+
+def names_of(space: Space) -> list[str]:
+    """Return the names of the columns that are binned."""
+    varying = [parameter.name for parameter in space.parameters if not parameter.is_constant]
+    return [varying[j] for j in binned(space)]
+
+
+def are_named(space: Space, names: object) -> BoolArray:
+    """Return which binned columns are among the names, (p,)."""
+    listed = names if isinstance(names, list) else []
+    return np.isin(names_of(space), listed) if listed else np.zeros(len(binned(space)), np.bool_)
