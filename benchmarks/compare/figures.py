@@ -50,8 +50,12 @@ def curves(tables, path):
         axis.set_title(suite, fontsize=9)
         axis.grid(alpha=0.3)
         axis.set_ylim(0, 2)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=8, fontsize=8, frameon=False)
+    drawn = {}
+    for axis in axes[: len(tables)]:
+        drawn.update(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    names = [name for name in COLOURS if name in drawn]
+    handles = [drawn[name] for name in names]
+    figure.legend(handles, names, loc="outside upper center", ncols=8, fontsize=8, frameon=False)
     figure.supylabel("normalised regret", fontsize=9)
     _finish(figure, path, "share of the budget")
 
