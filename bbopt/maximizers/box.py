@@ -33,7 +33,7 @@ class Box:
         A snapped point.
     lower, upper : array (d,)
         0 and 1 in categoricals: no choice is nearer than another.
-    asleep : array (d,)
+    inactive : array (d,)
         Columns that are inactive at the centre: where they wake up, they may have any value.
     is_categorical : array (d,)
     """
@@ -41,7 +41,7 @@ class Box:
     centre: FloatArray
     lower: FloatArray
     upper: FloatArray
-    asleep: BoolArray
+    inactive: BoolArray
     is_categorical: BoolArray
 
     @classmethod
@@ -61,11 +61,11 @@ class Box:
         """
         half = 0.5 * length * proportions(lengths, ~space.is_categorical)
         half = np.maximum(half, np.where(space.n_levels > 1, 1.0 / np.maximum(space.n_levels - 1, 1), 0.0))
-        asleep = ~space.active(centre[None])[0]
-        anywhere = asleep | space.is_categorical
+        inactive = ~space.active(centre[None])[0]
+        anywhere = inactive | space.is_categorical
         lower = np.where(anywhere, 0.0, np.maximum(centre - half, 0.0))
         upper = np.where(anywhere, 1.0, np.minimum(centre + half, 1.0))
-        return cls(centre, lower, upper, asleep, space.is_categorical)
+        return cls(centre, lower, upper, inactive, space.is_categorical)
 
     def contains(self, X: FloatArray) -> BoolArray:
         """Return which rows of X (n, d) lie inside, (n,)."""
@@ -85,9 +85,9 @@ class Box:
         probability = np.full(d, min(1.0, TOUCHED / d))
         if space.is_categorical.any():
             tops = np.where(space.is_categorical, space.n_levels - 1, 1)
-            choices = tops + self.asleep
+            choices = tops + self.inactive
             others = np.minimum(np.floor(U * choices), choices - 1)
-            others += (others >= np.rint(self.centre * tops)) & ~self.asleep
+            others += (others >= np.rint(self.centre * tops)) & ~self.inactive
             X = np.where(space.is_categorical, others / tops, X)
             share = min(0.5, CHANGED / np.count_nonzero(space.is_categorical))
             probability[space.is_categorical] *= share
@@ -96,14 +96,14 @@ class Box:
         one = draw.integers(d, size=n)
         still = np.flatnonzero(~moves.any(axis=1))
         moves[still, one[still]] = True
-        return np.where(moves | self.asleep, X, self.centre)
+        return np.where(moves | self.inactive, X, self.centre)
 
     def shrunk(self, factor: float) -> "Box":
         """Return the box with sides shorter by a factor, except where all is allowed."""
-        anywhere = self.asleep | self.is_categorical
+        anywhere = self.inactive | self.is_categorical
         lower = np.where(anywhere, 0.0, self.centre - factor * (self.centre - self.lower))
         upper = np.where(anywhere, 1.0, self.centre + factor * (self.upper - self.centre))
-        return Box(self.centre, lower, upper, self.asleep, self.is_categorical)
+        return Box(self.centre, lower, upper, self.inactive, self.is_categorical)
 
 
 def proportions(lengths: FloatArray, ordered: BoolArray) -> FloatArray:

@@ -21,7 +21,7 @@ measured at the nearest coordinates; tags say so.
 Under known constraints the subspace goes through a feasible point, and the design is drawn back to it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import floor, log
 
 import numpy as np
@@ -33,14 +33,12 @@ from bbopt.sobol import sobol
 from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies.checking import check_problem
-from bbopt.strategies.embedding import Embedding, binned, first_bins, rest, split
+from bbopt.strategies.embedding import Embedding, binned, first_bins, rest
 from bbopt.strategies.feasible import drawn_back, settled
-from bbopt.strategies.local import Choice, LocalSearch
-from bbopt.strategies.nest import Nest, are_named, names_of
-from bbopt.strategies.region import Region, Sides
-from bbopt.strategies.strategy import Proposals, Request, Supports
-from bbopt.strategies.trust_region import check_settings, outcomes, search_regions
-from bbopt.surrogates.process import GaussianProcess
+from bbopt.strategies.region import Region
+from bbopt.strategies.regional import Regional, n_lacking, outcomes, search_regions
+from bbopt.strategies.strategy import Proposals, Request
+from bbopt.strategies.subspace import Subspace, are_named, names_of
 from bbopt.types import FloatArray, Tag
 
 USUAL_BUDGET = 1000
@@ -50,8 +48,8 @@ CONSTRAINED = 64
 _PROJECTED = "most results lie beside the subspace: all count as if measured at its nearest coordinates"
 
 
-@dataclass(frozen=True, slots=True)
-class BAxUS:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BAxUS(Regional):
     """Search a few bins of columns first, then ever more and smaller ones, in a trust region.
 
     Parameters
@@ -65,7 +63,7 @@ class BAxUS:
         Trials of the design at the beginning of an epoch, on a scrambled Sobol sequence. None: 10, and one
         for each column that is in no bin.
     acquisition, length_initial, length_min, length_max, successes, n_local, surrogate
-        As for :class:`bbopt.strategies.trust_region.TrustRegion`.
+        As for :class:`bbopt.strategies.regional.Regional`.
 
     Raises
     ------
@@ -75,28 +73,13 @@ class BAxUS:
 
     budget: int | None = None
     new_bins: int = 3
-    n_initial: int | None = None
-    acquisition: Choice = "logei"
-    length_initial: float = 0.8
-    length_min: float = 2.0**-7
-    length_max: float = 1.6
-    successes: int = 3
-    n_local: int = 500
-    surrogate: GaussianProcess = field(default_factory=GaussianProcess)
 
     def __post_init__(self) -> None:
-        check_settings(self)
+        Regional.__post_init__(self)  # super() does not know a class with slots, which is a copy
+        self._check_counts("new_bins")
+        self._check_counts("budget", or_none=True)
 
-    @property
-    def supports(self) -> Supports:
-        """One objective."""
-        return Supports(objectives=1)
-
-    def batch_size(self, spec: Spec) -> int:
-        """Return 1: every result changes the next suggestion."""
-        return 1
-
-    def init(self, spec: Spec, rng: Key) -> Nest:
+    def init(self, spec: Spec, rng: Key) -> Subspace:
         """Begin with the first bins.
 
         Raises
@@ -107,7 +90,7 @@ class BAxUS:
         check_problem(self.surrogate, self.acquisition, spec)
         space, p = spec.space, len(binned(spec.space))
         bins, signs = first_bins(p, self.first_dimension(p), rng.child("bins"))
-        state = Nest(Region(self.length_initial), bins, signs, np.zeros(p), apart=np.zeros(p, np.bool_))
+        state = Subspace(Region(self.length_initial), bins, signs, np.zeros(p), apart=np.zeros(p, np.bool_))
         if space.constraints:
             feasible = space.sample(CONSTRAINED, rng.child("origin"))
             middle = space.project(np.where(space.is_categorical, feasible[0], feasible.mean(axis=0))[None])
@@ -137,10 +120,9 @@ class BAxUS:
         halvings = max(floor(log(self.length_initial / self.length_min, 2)), 1)
         return min(d, max(1, self.budget_of(view.n_bins, p) // halvings))
 
-    def tell(self, state: Nest, trials: Rows, rng: Key) -> Nest:
+    def tell(self, state: Subspace, trials: Rows, rng: Key) -> Subspace:
         """Fold trials into the region; split bins, or begin anew, when it has collapsed."""
         space, values = trials.spec.space, outcomes(trials)
-        sides = Sides(self.length_initial, self.length_min, self.length_max)
         for k, tag in enumerate(trials.tags):
             state.newest = max(state.newest, int(trials.numbers[k]))
             if trials.status[k] == Status.ABANDONED or not state.region.is_of(tag):
@@ -149,41 +131,48 @@ class BAxUS:
             if "region" in tag:
                 state.has_begun = True
             elif not state.has_begun and value < state.anchored:
-                state.anchor_at(space, x)
-                state.anchored, state.region = value, Region(self.length_initial)
+                state.anchor_at(space, x, value)
+                state.region = Region(self.length_initial)
             state.apart |= are_named(space, tag.get("held"))
             if "region" in tag and np.isfinite(value):
-                state.judge(space, x, value)
-            if not state.is_loose and state.n_told >= self._size(space) and 2 * state.n_held < state.n_told:
-                state.is_loose = True
-                if state.beside is not None:
-                    value_beside, x_beside = state.beside
-                    state.region.tell(x_beside, value_beside, {}, sides, self.successes, 1)
-            view, region = state.view(space), state.region
-            if not view.holds(x[None])[0]:
-                continue
-            region.tell(x, value, tag, sides, self.successes, self.failure_tolerance(view))
-            if region.length >= self.length_min:
-                continue
-            if view.n_bins < len(state.bins):
-                state.n_splits += 1
-                state.bins = split(state.bins, self.new_bins, rng.child("split", state.n_splits))
-                region.enlarge(sides)
-            else:
-                state.region = region.renewed(sides, state.newest)
+                state.count(space, x, value)
+                self._project_if_most_are_outside(state, space)
+            view = state.view(space)
+            if view.holds(x[None])[0]:
+                failures = self.failure_tolerance(view)
+                state.region.tell(x, value, tag, self.sides, self.successes, failures)
+                self._follow(state, rng)
         return state
 
-    def ask(self, state: Nest, history: History, request: Request, rng: Key) -> Proposals:
+    def _project_if_most_are_outside(self, state: Subspace, space: Space) -> None:
+        """Let results outside the subspace count, too, if fewer than half of a design's worth lie in it."""
+        if state.is_projected or state.n_told < self._size(space) or 2 * state.n_inside >= state.n_told:
+            return
+        state.is_projected = True
+        if state.best_outside is not None:
+            value, x = state.best_outside
+            state.region.tell(x, value, {}, self.sides, self.successes, 1)
+
+    def _follow(self, state: Subspace, rng: Key) -> None:
+        """Split bins where the region has collapsed, or begin anew where none is left to be split."""
+        if state.region.length >= self.length_min:
+            return
+        if state.bins.max(initial=-1) + 1 < len(state.bins):
+            state.split(self.new_bins, rng)
+            state.region.enlarge(self.sides)
+        else:
+            state.region = state.region.renewed(self.sides, state.newest)
+
+    def ask(self, state: Subspace, history: History, request: Request, rng: Key) -> Proposals:
         """Propose n points: what the design lacks first, then the most promising ones."""
         space, region, fixed = history.spec.space, state.region, request.fixed
         is_fixed = None if fixed is None else ~np.isnan(fixed[binned(space)])
         view = state.view(space, is_fixed)
-        lacking = self._size(space)
-        for number in range(region.after + 1, len(history)):
-            if lacking == 0:
-                break
-            tag = history.tag(number)
-            lacking -= "region" in tag and region.is_of(tag)
+
+        def counts(number: int, tag: Tag) -> bool:
+            return "region" in tag and region.is_of(tag)
+
+        lacking = n_lacking(self._size(space), region.after, history, counts)
         n_design = min(lacking, request.n) if region.centre is not None else request.n
         X, tags = np.empty((0, space.d)), list[Tag]()
         if n_design:
@@ -191,12 +180,11 @@ class BAxUS:
             X = self._design(state, view, history, first, Request(n_design, fixed), rng)
             tags = [{"index": first + k, "region": 0, "epoch": region.epoch} for k in range(n_design)]
         if n_design < request.n:
-            search = LocalSearch(self.surrogate, self.acquisition, self.n_local)
             more = Request(request.n - n_design, fixed)
-            found = search_regions(search, {0: region}, {0: view}, history, more, rng)
+            found = search_regions(self.search, {0: region}, {0: view}, history, more, rng)
             X = np.concatenate([X, found.X])
             tags += [{**tag, "bins": view.n_bins} for tag in found.tags]
-        if state.is_loose:
+        if state.is_projected:
             tags = [{**tag, "projected": _PROJECTED} for tag in tags]
         if is_fixed is not None and is_fixed.any():
             names = [names_of(space)[j] for j in np.flatnonzero(is_fixed)]
@@ -208,7 +196,7 @@ class BAxUS:
         return self.n_initial if self.n_initial is not None else FEWEST_INITIAL + len(rest(space))
 
     def _design(
-        self, state: Nest, view: Embedding, history: History, first: int, request: Request, rng: Key
+        self, state: Subspace, view: Embedding, history: History, first: int, request: Request, rng: Key
     ) -> FloatArray:
         """Return points (n, d) of the sequence from ``first`` on, drawn back to be feasible.
 

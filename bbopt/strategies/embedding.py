@@ -69,7 +69,7 @@ class Embedding:
         return _target(self.whole, self.n_bins)
 
     @cached_property
-    def speakers(self) -> IntArray:
+    def readers(self) -> IntArray:
         """For each bin the one of its columns from which coordinates are read, that with the most levels.
 
         One that is apart only where all are.
@@ -91,7 +91,7 @@ class Embedding:
 
     def down(self, X: FloatArray) -> FloatArray:
         """Return coordinates (n, k) of points X (n, d), each read off one column of its bin."""
-        j = self.speakers
+        j = self.readers
         away = 2.0 * X[:, binned(self.whole)[j]] - 1.0 - self.anchor[j]
         T = away / np.where(away >= 0, 1.0 - self.anchor[j], 1.0 + self.anchor[j])
         Y = np.concatenate([0.5 * (1.0 + self.signs[j] * T), X[:, rest(self.whole)]], axis=1)

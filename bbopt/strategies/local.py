@@ -19,7 +19,7 @@ from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.strategies import criteria
 from bbopt.strategies.feasible import crowded, drawn_back, settled
-from bbopt.strategies.modelling import incumbent
+from bbopt.strategies.modelling import incumbent, learn_failures
 from bbopt.strategies.region import Region
 from bbopt.strategies.view import View
 from bbopt.surrogates.covariance import Covariance
@@ -196,7 +196,9 @@ class LocalSearch:
         if is_noisy:
             y = settled(view, whole, _lowest_mean(model, box), scale, fixed, rng)
             box = Box.around(space, y, region.length, self._lengths(notes, space))
-        failures, learnt = _failures(view, Y, data.X_failed, y, lengths, previous)
+        failed = view.down(data.X_failed[view.holds(data.X_failed)])
+        failed = failed[nearest(space, failed, y, lengths, MOST_FAILED)]
+        failures, learnt = learn_failures(space, Y, failed, previous.get("failure_theta"))
         X = view.up(self._candidates(view, whole, box, fixed, rng.child("candidates")), fixed)
         X = X[whole.feasible(X)]
         lack = "every point found in the region was asked before"
@@ -286,21 +288,6 @@ def askable(X: FloatArray, history: History) -> FloatArray:
     """Return those of snapped points X (n, d) that are feasible and were never asked."""
     X = X[history.spec.space.feasible(X)]
     return X[[number is None for number in history.numbers_of(X)]]
-
-
-def _failures(
-    view: View, Y: FloatArray, X_failed: FloatArray, centre: FloatArray, lengths: FloatArray, previous: Tag
-) -> tuple[LogFeasibility | None, Tag]:
-    """Learn where runs fail around a centre; returns it and notes."""
-    failed = view.down(X_failed[view.holds(X_failed)])
-    failed = failed[nearest(view.space, failed, centre, lengths, MOST_FAILED)]
-    if not len(failed):
-        return None, {}
-    try:
-        found = LogFeasibility.fit(view.space, Y, failed, previous=previous.get("failure_theta"))
-    except FitError as error:
-        return None, {"failures_ignored": str(error)}
-    return found, {"failure_theta": list(found.theta)}
 
 
 def _lowest(values: FloatArray, X: FloatArray, taken: FloatArray) -> tuple[float, int]:

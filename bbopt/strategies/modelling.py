@@ -108,13 +108,23 @@ def without_penalties(data: Dataset) -> Dataset:
 
 
 def fit_failures(data: Dataset, history: History) -> tuple[LogFeasibility | None, Tag]:
-    """Learn where runs fail, from the first failure on; returns it and notes for the tag of this ask."""
-    if not len(data.X_failed):
-        return None, {}
+    """Learn where the runs of a study fail; see :func:`learn_failures`."""
     previous = history.latest("failure_theta").get("failure_theta")
+    best = data.X[np.argsort(data.Y[:, 0], kind="stable")[:CENTRES]] if len(data.X) else None
+    return learn_failures(history.spec.space, data.X, data.X_failed, previous, best)
+
+
+def learn_failures(
+    space: Space, X: FloatArray, X_failed: FloatArray, previous: Any, centres: FloatArray | None = None
+) -> tuple[LogFeasibility | None, Tag]:
+    """Learn where runs fail, from the first failure on; returns it and notes for the tag of this ask.
+
+    See :meth:`bbopt.surrogates.feasibility.LogFeasibility.fit` for the arguments.
+    """
+    if not len(X_failed):
+        return None, {}
     try:
-        best = data.X[np.argsort(data.Y[:, 0], kind="stable")[:CENTRES]] if len(data.X) else data.X_failed
-        failures = LogFeasibility.fit(history.spec.space, data.X, data.X_failed, previous, best)
+        failures = LogFeasibility.fit(space, X, X_failed, previous, centres)
     except FitError as error:
         return None, {"failures_ignored": str(error)}
     return failures, {"failure_theta": list(failures.theta)}
