@@ -147,9 +147,6 @@ METHODS = {
         spec, seed, lambda kinds, s: kinds.GPSampler(seed=s, deterministic_objective=spec.is_deterministic)
     ),
     "Optuna TPE": lambda spec, seed: Optuna(spec, seed, lambda kinds, s: kinds.TPESampler(seed=s)),
-    "Optuna TPE, grouped": lambda spec, seed: Optuna(
-        spec, seed, lambda kinds, s: kinds.TPESampler(seed=s, multivariate=True, group=True)
-    ),
     "BoTorch LogEI": Botorch,
 }
 
