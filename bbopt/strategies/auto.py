@@ -12,10 +12,11 @@ from bbopt.strategies.registry import make_strategy, strategy_class
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
 from bbopt.types import is_finite, is_whole
 
-MANY = 2000
-"""Evaluations above which asking a Gaussian process costs more than it saves."""
-MANY_IF_QUICK, QUICK = 500, 0.1
-"""The same where one evaluation takes less than so many seconds: less than an ask with as many results."""
+QUICK, SLOW = 0.01, 0.1
+"""Seconds: evaluations that take less than the first are quick, those that take the second or more slow."""
+MANY_QUICK, MANY, MANY_SLOW = 500, 2000, 50_000
+"""Evaluations (quick; neither, or of unknown time; slow) above which asking a Gaussian process takes some ten
+times as long as they do: see docs/decisions/007-many-results.md and benchmarks/quick.py."""
 WIDE = 50
 """Columns above which a model of the whole space may be too vague: every other ask stays where it is not."""
 
@@ -24,7 +25,8 @@ WIDE = 50
 class Auto:
     """Choose by objectives, budget, the time of an evaluation and the number of columns.
 
-    Noise, known constraints and conditions change nothing here: what is chosen sees to them by itself.
+    Noise, known constraints and conditions change nothing here: what is chosen sees to them by itself, noise
+    by averaging the expected improvement over what it hides, constraints by asking feasible points alone.
 
     Parameters
     ----------
@@ -56,19 +58,27 @@ class Auto:
     def _choose(self, spec: Spec) -> tuple[AnyStrategy, str]:
         if len(spec.objectives) > 1:
             return make_strategy("sobol"), "points spread evenly (Sobol), for several objectives"
-        is_quick = self.seconds is not None and self.seconds < QUICK
-        if self.budget is not None and self.budget > (MANY_IF_QUICK if is_quick else MANY):
+        if self.budget is not None and self.budget > self._many:
             # A swarm that grows with the budget looks further before it contracts.
             usual = make_strategy("cbo").batch_size(spec)
             n_particles = max(usual, min(int(sqrt(self.budget) / 2), 1000))
             what = f"consensus-based optimization with {n_particles} particles, for {self.budget} evaluations"
-            what += f" of {self.seconds:g} s each" if is_quick else ""
+            what += "" if self.seconds is None else f" of {self.seconds:g} s each"
             return strategy_class("cbo")(n_particles=n_particles), what
         d = spec.space.d
         if d > WIDE:
             both = strategy_class("alternate")(make_strategy("bo"), make_strategy("turbo"))
             return both, f"Bayesian optimization by turns everywhere and in a trust region, for {d} columns"
-        return make_strategy("bo"), "Bayesian optimization, for one objective and few evaluations"
+        is_long = self.budget is not None and self.budget > MANY
+        what = f"{self.budget} slow evaluations" if is_long else "few evaluations"
+        return make_strategy("bo"), f"Bayesian optimization, for one objective and {what}"
+
+    @property
+    def _many(self) -> int:
+        """Above how many evaluations a Gaussian process is not worth the time of its asks."""
+        if self.seconds is None:
+            return MANY
+        return MANY_QUICK if self.seconds < QUICK else MANY if self.seconds < SLOW else MANY_SLOW
 
     @property
     def supports(self) -> Supports:

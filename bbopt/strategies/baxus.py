@@ -36,7 +36,7 @@ from bbopt.strategies.checking import check_problem
 from bbopt.strategies.embedding import Embedding, binned, first_bins, rest
 from bbopt.strategies.feasible import drawn_back, settled
 from bbopt.strategies.region import Region
-from bbopt.strategies.regional import Regional, n_lacking, outcomes, search_regions
+from bbopt.strategies.region_search import RegionSearch, n_lacking, outcomes, search_regions
 from bbopt.strategies.strategy import Proposals, Request
 from bbopt.strategies.subspace import Subspace, are_named, names_of
 from bbopt.types import FloatArray, Tag
@@ -49,7 +49,7 @@ _PROJECTED = "most results lie beside the subspace: all count as if measured at 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BAxUS(Regional):
+class BAxUS(RegionSearch):
     """Search a few bins of columns first, then ever more and smaller ones, in a trust region.
 
     Parameters
@@ -63,7 +63,7 @@ class BAxUS(Regional):
         Trials of the design at the beginning of an epoch, on a scrambled Sobol sequence. None: 10, and one
         for each column that is in no bin.
     acquisition, length_initial, length_min, length_max, successes, n_local, surrogate
-        As for :class:`bbopt.strategies.regional.Regional`.
+        As for :class:`bbopt.strategies.region_search.RegionSearch`.
 
     Raises
     ------
@@ -75,7 +75,7 @@ class BAxUS(Regional):
     new_bins: int = 3
 
     def __post_init__(self) -> None:
-        Regional.__post_init__(self)  # super() does not know a class with slots, which is a copy
+        RegionSearch.__post_init__(self)  # super() does not know a class with slots, which is a copy
         self._check_counts("new_bins")
         self._check_counts("budget", or_none=True)
 
@@ -145,7 +145,7 @@ class BAxUS(Regional):
         return state
 
     def _project_if_most_are_outside(self, state: Subspace, space: Space) -> None:
-        """Let results outside the subspace count, too, if fewer than half of a design's worth lie in it."""
+        """Let results outside the subspace count, too, if most are, once there are as many as in a design."""
         if state.is_projected or state.n_told < self._size(space) or 2 * state.n_inside >= state.n_told:
             return
         state.is_projected = True

@@ -32,6 +32,7 @@ from bbopt.strategies.modelling import (
     fit_failures,
     good_points,
     incumbent,
+    is_noisy,
     outside,
     without_penalties,
 )
@@ -42,8 +43,6 @@ from bbopt.surrogates.surrogate import Surrogate
 from bbopt.surrogates.threads import single_threaded
 from bbopt.types import FloatArray, Tag, is_whole
 
-_NOISY = 0.05
-"""Learnt noise above this standard deviation, in units of the outcomes' spread, asks for LogNEI."""
 _JOINT_SAMPLES = 256
 _MOST_JOINT = 8
 """Batches larger than this are chosen one by one: a joint search in q d columns would take too long."""
@@ -214,9 +213,7 @@ class BayesianOptimization:
             return "logei"  # the logarithm of EI is what a log probability can be added to
         if self.acquisition != "auto":
             return self.acquisition
-        is_told = bool(np.any(data.Yvar[:, 0] > 0))
-        is_noisy = is_told or (model.noise_variance > _NOISY**2 if noise is None else noise > 0)
-        return "lognei" if is_noisy and criteria.has_draws(model) else "logei"
+        return "lognei" if is_noisy(model, data, noise) and criteria.has_draws(model) else "logei"
 
 
 def _tag(

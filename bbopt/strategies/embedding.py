@@ -169,4 +169,7 @@ def _target(space: Space, n_bins: int) -> Space:
     varying = [parameter for parameter in space.parameters if not parameter.is_constant]
     in_bins = {varying[j].name for j in binned(space)}
     kept = [parameter for parameter in space.parameters if parameter.name not in in_bins]
-    return Space([*(Real(f"bin {b}", -1.0, 1.0) for b in range(n_bins)), *kept])
+    word, taken = "bin", {parameter.name for parameter in kept}
+    while any(f"{word} {b}" in taken for b in range(n_bins)):
+        word += "'"
+    return Space([*(Real(f"{word} {b}", -1.0, 1.0) for b in range(n_bins)), *kept])

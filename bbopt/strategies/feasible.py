@@ -87,7 +87,7 @@ def elsewhere(view: View, space: Space, fixed: FloatArray | None, rng: Key) -> F
     return view.down(space.sample(ELSEWHERE, rng.child("elsewhere"), fixed=fixed))
 
 
-def crowded(
+def more_feasible(
     view: View,
     space: Space,
     boxes: Sequence[Box],
@@ -100,7 +100,7 @@ def crowded(
     if np.concatenate(good).mean() >= FEWEST:
         return []
     others = elsewhere(view, space, fixed, rng)
-    keys = [rng.child("crowded", i) for i in range(len(boxes))]
+    keys = [rng.child("more_feasible", i) for i in range(len(boxes))]
     return [
         _within(view, space, box, Y[~ok][:MOST], others, fixed, key)
         for box, Y, ok, key in zip(boxes, sets, good, keys, strict=True)

@@ -18,8 +18,8 @@ from bbopt.maximizers.box import LONGEST, SHORTEST, Box, climb_within
 from bbopt.rng import Key
 from bbopt.space import Space
 from bbopt.strategies import criteria
-from bbopt.strategies.feasible import crowded, drawn_back, settled
-from bbopt.strategies.modelling import incumbent, learn_failures
+from bbopt.strategies.feasible import drawn_back, more_feasible, settled
+from bbopt.strategies.modelling import incumbent, is_noisy, learn_failures
 from bbopt.strategies.region import Region
 from bbopt.strategies.view import View
 from bbopt.surrogates.covariance import Covariance
@@ -36,9 +36,6 @@ SCORED = 256
 """Candidates in each of the boxes below whose expected improvement is looked at."""
 SHRUNK = (1.0, 0.25, 0.06)
 """The region's box, and it shrunk by these factors: the best basin is often next to the centre."""
-NOISY = 0.05
-"""Above this standard deviation of the learnt noise, in units of the outcomes' spread, the centre is where
-the process expects most."""
 MOST_FAILED, MOST_PENDING = 200, 100
 """So many failed and pending runs are looked at, those nearest the centre."""
 
@@ -191,9 +188,8 @@ class LocalSearch:
         if not isinstance(model, GP):
             raise FitError(f"a local search needs one Gaussian process, got {type(model).__name__}")
         box = Box.around(space, y, region.length, self._lengths(notes, space))
-        is_large = model.noise_variance > NOISY**2 if noise is None else noise > 0
-        is_noisy = is_large or bool(np.any(data.Yvar[:, 0] > 0))
-        if is_noisy:
+        noisy = is_noisy(model, data, noise)
+        if noisy:  # the centre is where the process expects most
             y = settled(view, whole, _lowest_mean(model, box), scale, fixed, rng)
             box = Box.around(space, y, region.length, self._lengths(notes, space))
         failed = view.down(data.X_failed[view.holds(data.X_failed)])
@@ -204,7 +200,7 @@ class LocalSearch:
         lack = "every point found in the region was asked before"
         if not len(X):
             lack = "no point found in the region meets the known constraints"
-        return Place(view, box, model, is_noisy, failures, askable(X, history), lack, {**notes, **learnt})
+        return Place(view, box, model, noisy, failures, askable(X, history), lack, {**notes, **learnt})
 
     def propose(
         self, places: dict[int, Place], n: int, history: History, fixed: FloatArray | None, rng: Key
@@ -266,7 +262,7 @@ class LocalSearch:
             boxes = [box.shrunk(factor) for factor in SHRUNK]
             sets = [one.candidates(space, SCORED, rng.child(i)) for i, one in enumerate(boxes)]
         if whole.constraints:
-            sets += crowded(view, whole, boxes, sets, fixed, rng)
+            sets += more_feasible(view, whole, boxes, sets, fixed, rng)
         return np.concatenate(sets)
 
 

@@ -20,6 +20,8 @@ from bbopt.types import FloatArray, IntArray, Tag
 
 PENALTY = 1e5
 """How many times the usual spread of results a result must be off to count as a failure."""
+NOISY = 0.05
+"""Learnt noise above this standard deviation, in units of the outcomes' spread, is not ignored."""
 _FEW_RESULTS = 5
 _SLICE = 128
 """Points at which the model is asked what fixed values allow."""
@@ -105,6 +107,12 @@ def without_penalties(data: Dataset) -> Dataset:
         numbers=data.numbers[kept],
         X_failed=np.concatenate([data.X_failed, data.X[is_penalty]]),
     )
+
+
+def is_noisy(model: Surrogate, data: Dataset, noise: float | None) -> bool:
+    """Whether the lowest outcome may be a lucky one: noise is declared, told, or learnt to be large."""
+    is_large = model.noise_variance > NOISY**2 if noise is None else noise > 0
+    return is_large or bool(np.any(data.Yvar[:, 0] > 0))
 
 
 def fit_failures(data: Dataset, history: History) -> tuple[LogFeasibility | None, Tag]:

@@ -37,9 +37,9 @@ class Sides:
         0 < least < initial <= most. Below ``least`` a region has collapsed.
     """
 
-    initial: float = 0.8
-    least: float = 2.0**-7
-    most: float = 1.6
+    initial: float
+    least: float
+    most: float
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class Region:
     centre: FloatArray | None = None
 
     def tell(
-        self, x: FloatArray, value: float, tag: Tag, sides: Sides, successes: int, failures: int
+        self, x: FloatArray, value: float, tag: Tag, sides: Sides, grow_after: int, shrink_after: int
     ) -> None:
         """Fold one trial of this epoch in.
 
@@ -87,8 +87,8 @@ class Region:
         tag : dict
             Without ``step`` the trial is of a design, or was not proposed by the region: it does not count.
         sides : Sides
-        successes, failures : int
-            After so many in a row the region doubles, or halves.
+        grow_after, shrink_after : int
+            After so many successes in a row the region doubles, after so many failures it halves.
         """
         is_success = value < self.best - self._margin()
         if value < self.best:
@@ -102,9 +102,9 @@ class Region:
         else:
             self.failures += 1
             self.successes = self.successes if self.failures < out else 0
-        if self.successes >= successes:
+        if self.successes >= grow_after:
             self.length, self.successes = min(2.0 * self.length, sides.most), 0
-        elif self.failures >= ceil(failures / out) * out:
+        elif self.failures >= ceil(shrink_after / out) * out:
             self.length, self.failures, self.step = self.length / 2.0, 0, self.step + 1
 
     def is_of(self, tag: Tag) -> bool:

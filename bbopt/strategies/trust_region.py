@@ -27,7 +27,7 @@ from bbopt.spec import Spec
 from bbopt.strategies.checking import check_problem
 from bbopt.strategies.designs import Sobol, initial_size
 from bbopt.strategies.region import Region
-from bbopt.strategies.regional import Regional, n_lacking, outcomes, search_regions
+from bbopt.strategies.region_search import RegionSearch, n_lacking, outcomes, search_regions
 from bbopt.strategies.strategy import Proposals, Request
 from bbopt.strategies.view import Whole
 from bbopt.types import Tag, is_whole
@@ -42,7 +42,7 @@ class Regions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustRegion(Regional):
+class TrustRegion(RegionSearch):
     """Search in boxes about the best points, which grow with success and shrink without.
 
     Parameters
@@ -56,7 +56,8 @@ class TrustRegion(Regional):
     failures : int or None
         After so many trials in a row without success a region halves; None: max(4, d).
     acquisition, length_initial, length_min, length_max, successes, n_local, surrogate
-        As for :class:`bbopt.strategies.regional.Regional`. A region that has collapsed begins anew elsewhere.
+        As for :class:`bbopt.strategies.region_search.RegionSearch`. A region that has collapsed begins anew
+        elsewhere.
 
     Raises
     ------
@@ -69,7 +70,7 @@ class TrustRegion(Regional):
     failures: int | None = None
 
     def __post_init__(self) -> None:
-        Regional.__post_init__(self)  # super() does not know a class with slots, which is a copy
+        RegionSearch.__post_init__(self)  # super() does not know a class with slots, which is a copy
         self._check_counts("n_regions")
         self._check_counts("failures", or_none=True)
 

@@ -7,9 +7,11 @@ import numpy as np
 import store
 from scores import MANDATORY, SOLVED, Table, mean_and_interval, ranks, scales_of, seconds_at
 from suites import SUITES, has_instances
-from words import ABLATIONS, CLOCK, ERRORS, INTRODUCTION, NORMALISED, OTHERS, RANKS, TIMES, TOLD
+from words import ABLATIONS, CLOCK, ERRORS, INTRODUCTION, LEADS, NORMALISED, OTHERS, RANKS, TIMES, TOLD
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+NOT_FIRST = Path(__file__).parent / "not-first.md"
+"""Written by hand: where bbopt is not first, why, and what was tried."""
 COSTS = (0.1, 1.0, 10.0)
 """Seconds of an evaluation at which optimizers are compared by time."""
 
@@ -42,7 +44,8 @@ def page(tables, runs):
     single = ", ".join(sorted(name for name in names if not has_instances(name))) or "there are none"
     parts = [INTRODUCTION.format(single=single), _missing(tables), "## Mean ranks\n", RANKS]
     parts += [_by_suite(tables, lambda table: ranks(table.at()), "{:.2f}")]
-    parts += ["![mean ranks](figures/race-ranks.png)\n", "## Normalised regret\n", NORMALISED]
+    parts += ["![mean ranks](figures/race-ranks.png)\n", "## How clear it is\n", LEADS, _leads(tables)]
+    parts += [NOT_FIRST.read_text(), "## Normalised regret\n", NORMALISED]
     parts += [_by_suite(tables, lambda table: table.normalised(table.at()), "{:.2f}")]
     parts += ["![curves](figures/race-curves.png)\n", "## By the clock\n", CLOCK, _clock(tables)]
     parts += ["## Time to ask\n", TIMES, _times(tables, runs), "![ask times](figures/race-ask-times.png)\n"]
@@ -123,16 +126,21 @@ def _clock(tables):
 def _by_suite(tables, score, form):
     rows = []
     names = [name for name in MANDATORY if any(name in table.optimizers for table in tables.values())]
-    scored = {suite: (table.optimizers, score(table), groups_of(table)) for suite, table in tables.items()}
-    if len(tables) > 1 and len(everybody(tables)) > 1:
-        scored["**all**"] = overall(tables, score)
-    for suite, (optimizers, values, groups) in scored.items():
+    for suite, (optimizers, values, groups) in _scored(tables, score).items():
         known = ~np.isnan(values).any(axis=0)
         groups = [group for group, is_known in zip(groups, known, strict=True) if is_known]
         if groups:
             found = dict(zip(optimizers, _cells(values[:, known], groups, form), strict=True))
             rows.append((f"{suite} ({len(groups)})", *(found.get(name, "") for name in names)))
     return _markdown(["suite (cells)", *names], rows)
+
+
+def _scored(tables, score):
+    """Return who was scored, ``score(table)`` and its groups, for every suite and for all together."""
+    scored = {suite: (table.optimizers, score(table), groups_of(table)) for suite, table in tables.items()}
+    if len(tables) > 1 and len(everybody(tables)) > 1:
+        scored["**all**"] = overall(tables, score)
+    return scored
 
 
 def _cells(values, groups, form):
@@ -168,13 +176,41 @@ def _ablations():
             if len(table.optimizers) < 2 or not table.cells:
                 continue
             ours, other = np.clip(table.at(), SOLVED, 1e100)
-            gain = np.log10(other / ours)
-            (mean,), ((low, high),) = mean_and_interval(gain[None], groups_of(table))
-            better, worse = int((gain > 0).sum()), int((gain < 0).sum())
             what = name.removeprefix("bbopt:")
-            rows.append((what, suite, better, worse, f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"))
-    header = ["changed", "suite", "default better", "worse", "decades of regret that the change costs"]
+            rows.append(
+                (what, suite, (ours < other).sum(), (ours > other).sum(), _decades(table, ours, other))
+            )
+    header = ["changed", "suite", "default better", "worse", "decades that the change costs (cells)"]
     return _markdown(header, sorted(rows)) if rows else "None was run.\n"
+
+
+def _decades(table, ours, other):
+    """Return the mean of log10(other / ours) over cells whose optimum is known: else ratios mean nothing."""
+    known = np.array([table.runs[cell, "bbopt"].optimum_known for cell in table.cells])
+    if not known.any():
+        return ""
+    groups = [group for group, is_known in zip(groups_of(table), known, strict=True) if is_known]
+    (mean,), ((low, high),) = mean_and_interval(np.log10(other / ours)[None, known], groups)
+    return f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] ({known.sum()})"
+
+
+def _leads(tables):
+    """Return how far bbopt is ahead of the best other one in mean rank, in pairs of runs."""
+    scored = {
+        suite: (table.optimizers, ranks(table.at()), groups_of(table)) for suite, table in tables.items()
+    }
+    if len(tables) > 1 and len(everybody(tables)) > 1:
+        scored["**all**"] = overall(tables, lambda table: ranks(table.at()))
+    rows = []
+    for suite, (optimizers, found, groups) in scored.items():
+        if "bbopt" not in optimizers:
+            continue
+        means, ours = found.mean(axis=1), optimizers.index("bbopt")
+        rival = min((k for k in range(len(optimizers)) if k != ours), key=lambda k: means[k])
+        (mean,), ((low, high),) = mean_and_interval((found[rival] - found[ours])[None], groups)
+        place = 1 + int((means < means[ours]).sum())
+        rows.append((suite, place, optimizers[rival], f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"))
+    return _markdown(["suite", "place of bbopt", "the best other one", "ranks ahead of it"], rows)
 
 
 def _others(runs):

@@ -7,9 +7,9 @@ the time that it took to suggest them. This page and its figures are written by
 `python benchmarks/compare report` from the runs stored under `benchmarks/results/race/`;
 [benchmarks/README.md](../benchmarks/README.md) says how to run any of them again.
 
-Everything here is the reporting half: odd seeds, and with them other instances than those that bbopt was
-tuned on. Some problems have one instance only, so that the halves differ in the seeds of their optimizers and
-of their noise alone:
+Everything but "What earns its place" is the reporting half: odd seeds, and with them other instances than
+those that bbopt was tuned on. Some problems have one instance only, so that the halves differ in the seeds of
+their optimizers and of their noise alone:
 {single}.
 
 A cell is one instance of a problem with a budget and a batch. Square brackets hold 95% bootstrap intervals
@@ -18,6 +18,9 @@ that ended before its budget counts with what it had found.
 """
 RANKS = """1 is the best; ranks in a suite are among those who have a number there. *all* averages over cells,
 so a suite weighs by its size, and holds those alone who are in every suite, ranked among themselves.
+"""
+LEADS = """Differences in mean rank between bbopt and the best of the others, cell by cell, with 95% bootstrap
+intervals. An interval above 0 is clear.
 """
 NORMALISED = """0: solved. 1: what random search reaches on the same cell, with the same budget, in the median
 of 51 runs made for this purpose; in the suite `tuning`, where evaluations cost, of the random searches of all
@@ -31,8 +34,9 @@ the median of runs without batches on those cells that everybody has who is in e
 run few of these, as the table says.
 """
 ABLATIONS = """bbopt with one thing changed (`bbopt:NAME` as optimizer; `optimizers/with_bbopt.py` says
-what), against itself on the same cells of the tuning half; 95% bootstrap intervals. In the suite `tuning`,
-where no optimum is known, regrets are above the best value that either has seen.
+what), against itself on the same cells of the tuning half: on how many it is better and worse, and by how
+many powers of ten the change makes regret larger, with 95% bootstrap intervals, over those cells whose
+optimum is known: ratios of other regrets would mean nothing.
 """
 OTHERS = """Optimizers that were run on some suites only: their mean rank among the mandatory ones and
 themselves.

@@ -260,6 +260,34 @@ def test_the_page_says_who_is_missing_where_and_what_is_left_out():
     assert "| **all** (19) | **1.00** [1.00, 1.00] |  | 2.00 [2.00, 2.00] |" in page
 
 
+def test_the_page_says_how_far_ahead_bbopt_is_and_of_whom():
+    import report
+    import store
+
+    for one in _two_suites():
+        store.save(one)
+    page = report.page(*report.collect())
+    assert "| bbob | 2 | Ax | -1.00 [-1.00, -1.00] |" in page
+    assert "| noisy | 1 | random | +1.00 [+1.00, +1.00] |" in page
+
+
+def test_what_a_change_costs_is_a_ratio_only_where_the_optimum_is_known():
+    import report
+    import store
+    from suites import Cell
+
+    for name, regrets in (("bbopt", [1.0, 0.01]), ("bbopt:RBF", [1.0, 0.1])):
+        for k, suite in enumerate(("problems", "tuning")):
+            one = _run(Cell(suite, f"one of {suite}", 0, 2), name, regrets)
+            one.optimum_known = not k
+            store.save(one)
+    for one in _two_suites():
+        store.save(one)
+    page = report.page(*report.collect())
+    assert "| RBF | problems | 1 | 0 | +1.00 [+1.00, +1.00] (1) |" in page
+    assert "| RBF | tuning | 1 | 0 |  |" in page
+
+
 def test_the_page_tells_accidents_from_time_and_names_versions():
     import report
     import store

@@ -156,7 +156,18 @@ def test_strategies_snippet_keeps_the_laws(tmp_path):
     assert "passed" in output
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/strategies.md"])
+LINKED = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/strategies.md",
+    "docs/how-suggestions-are-made.md",
+    "docs/results.md",
+    "benchmarks/README.md",
+)
+
+
+@pytest.mark.parametrize("name", LINKED)
 def test_links_lead_somewhere(name):
     path = ROOT / name
     for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):

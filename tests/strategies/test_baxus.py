@@ -135,6 +135,19 @@ def test_only_numbers_that_decide_of_nothing_are_binned():
     np.testing.assert_allclose(view.up(view.down(X), None), X, atol=1e-12)
 
 
+def test_bins_have_names_that_no_parameter_has():
+    space = Space([Real("x", 0, 1), Categorical("bin 0", ["a", "b"]), Integer("bin' 1", 1, 3)])
+    study = Study(space, strategy=BAxUS(n_initial=2), seed=0)
+    for _ in range(6):
+        trial = study.ask()
+        study.tell(trial, trial.params["x"])
+    assert Embedding(space, *first_bins(2, 2, Key(0)), np.zeros(2)).space.names == (
+        "bin' 0",
+        "bin' 1",
+        "bin 0",
+    )
+
+
 def test_integers_in_bins_are_told_apart_from_points_beside_the_subspace():
     space = Space([Integer("i", 0, 20), Real("x", 0, 1), Integer("j", 0, 7), Real("y", 0, 1)])
     view = Embedding(space, np.zeros(4, np.int64), np.ones(4), np.zeros(4))

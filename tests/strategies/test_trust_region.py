@@ -12,7 +12,7 @@ from bbopt.strategies.local import Place
 from bbopt.strategies.region import Region, Sides
 from bbopt.strategies.trust_region import TrustRegion
 
-SIDES = Sides()
+SIDES = Sides(0.8, 2.0**-7, 1.6)
 PLANE = Space([Real("a", 0, 1), Real("b", 0, 1)])
 
 

@@ -84,7 +84,10 @@ def test_a_region_that_found_no_point_had_a_model():
             "few evaluations (noise of 0.1, 2 known constraints, parameters that depend on others)",
         ),
         (Auto(9000), SPEC, "consensus-based optimization with 47 particles, for 9000 evaluations ("),
-        (Auto(600, seconds=0.01), SPEC, "for 600 evaluations of 0.01 s each ("),
+        (Auto(600, seconds=0.001), SPEC, "for 600 evaluations of 0.001 s each ("),
+        (Auto(600, seconds=0.01), SPEC, "few evaluations ("),
+        (Auto(2001, seconds=0.01), SPEC, "for 2001 evaluations of 0.01 s each ("),
+        (Auto(50_000, seconds=0.1), SPEC, "one objective and 50000 slow evaluations ("),
         (Auto(600, seconds=1), SPEC, "few evaluations ("),
         (
             Auto(),

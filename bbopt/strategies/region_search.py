@@ -25,7 +25,7 @@ from bbopt.types import FloatArray, Tag, is_finite, is_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Regional:
+class RegionSearch:
     """Settings of a strategy that searches trust regions.
 
     Parameters
