@@ -74,8 +74,9 @@ class Then:
 class Alternate:
     """Two strategies that ask by turns, request by request.
 
-    Each sees all trials but only its own tags, as in :class:`Then`. What one of them finds the other goes on
-    from, so two that fail on different problems make one that seldom does.
+    Each sees all trials but only its own tags, as in :class:`Then`, and goes on from what the other finds. In
+    60 to 1000 columns ``bo`` and ``turbo`` by turns were better than ``bo`` alone in 15 of 25 runs, and than
+    ``turbo`` alone in 19 (docs/results.md, suite ``high``). All points of a batch come from one of the two.
 
     Parameters
     ----------

@@ -36,7 +36,8 @@ run few of these, as the table says.
 ABLATIONS = """bbopt with one thing changed (`bbopt:NAME` as optimizer; `optimizers/with_bbopt.py` says
 what), against itself on the same cells of the tuning half: on how many it is better and worse, and by how
 many powers of ten the change makes regret larger, with 95% bootstrap intervals, over those cells whose
-optimum is known: ratios of other regrets would mean nothing.
+optimum is known: ratios of other regrets would mean nothing. Warping is for more results than any budget here
+has: `benchmarks/many.py` shows what it earns with 2,000.
 """
 OTHERS = """Optimizers that were run on some suites only: their mean rank among the mandatory ones and
 themselves.
