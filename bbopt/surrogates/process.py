@@ -11,7 +11,16 @@ from bbopt.space import Space
 from bbopt.surrogates import cold
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.ensemble import Ensemble, sample_hyperparameters
-from bbopt.surrogates.fit import FRESH_START_EVERY, Maximum, check, is_due, log_posterior, maximize, starts
+from bbopt.surrogates.fit import (
+    FRESH_START_EVERY,
+    LARGE,
+    Maximum,
+    check,
+    is_due,
+    log_posterior,
+    maximize,
+    starts,
+)
 from bbopt.surrogates.gp import GP, Hyperparameters
 from bbopt.surrogates.kernels import Kernel, Matern
 from bbopt.surrogates.likelihood import LogPosterior
@@ -211,7 +220,7 @@ class _Task:
             covariance = Covariance(self.space, self.config.kernel, self._warped)
             posterior = log_posterior(covariance, self.X[rows], z, outcome, variance, noise=self.noise)
             first = starts(posterior, self.theta, n_new=0)
-            if len(self.y) <= self.config.exact:
+            if len(self.y) <= LARGE:
                 return maximize(posterior, first).value
             # Of many results the first search is a short one, and the others go on from its end: mostly the
             # hyper-parameters of the other kinds are next to it.

@@ -107,3 +107,53 @@ def test_of_several_peaks_a_factor_finds_the_highest_at_first():
     found = agree(Waves([[0], [1]], 2, 0), np.zeros(2), np.ones(2), np.random.default_rng(1).random((30, 2)))
     grid = np.linspace(0, 1, 100_001)
     np.testing.assert_allclose(found.x, grid[np.argmax(np.sin(9 * grid) + grid)], atol=1e-3)
+
+
+def by_the_rule(factors, eta, n_rounds, *, adapts=True):
+    """Every consensus, and every penalty: subproblems in closed form, each factor as often as it counts.
+
+    x_i maximises phi_i - l_iᵀ (x_i - x) - eta/2 |x_i - x|², where (A_i + eta) x_i = A_i c_i - l_i + eta x;
+    then r = |x_i - x| of all copies, s = eta |x - x_before|: eta is doubled where r > 10 s, halved where
+    s > 10 r. The first round has no penalty, and there is no x before it.
+    """
+    pool = np.repeat(np.arange(len(factors.members)), factors.copies.astype(int))
+    own = [np.flatnonzero(factors.members[i]) for i in pool]
+    choices = [factors.c[i, v] for i, v in zip(pool, own, strict=True)]
+    multipliers = [np.zeros(len(v)) for v in own]
+    path, penalties, before = [], [], None
+    for k in range(n_rounds):
+        penalties.append(eta)
+        if k:
+            for number, (i, v) in enumerate(zip(pool, own, strict=True)):
+                A = factors.A[i][np.ix_(v, v)]
+                pull = A @ factors.c[i, v] - multipliers[number] + eta * before[v]
+                choices[number] = np.linalg.solve(A + eta * np.eye(len(v)), pull)
+        columns, values = np.concatenate(own), np.concatenate(choices)
+        x = np.bincount(columns, values) / np.bincount(columns)
+        multipliers = [m + eta * (y - x[v]) for m, y, v in zip(multipliers, choices, own, strict=True)]
+        if k and adapts:
+            r, s = np.linalg.norm(values - x[columns]), eta * np.linalg.norm(x - before)
+            eta *= 2.0 if r > 10 * s else 0.5 if s > 10 * r else 1.0
+        before = x
+        path.append(x)
+    return np.array(path), np.array(penalties)
+
+
+@pytest.mark.parametrize("copies", [None, [1, 4, 1, 2, 1]])
+@pytest.mark.parametrize(("eta", "factor"), [(0.01, 2.0), (50.0, 0.5)])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_penalty_is_doubled_and_halved_as_the_residuals_say(seed, eta, factor, copies):
+    rounds = 12
+    factors = Quadratics(SETS, 6, seed, copies=copies)
+    expected, penalties = by_the_rule(factors, eta, rounds)
+    constant, _ = by_the_rule(factors, eta, rounds, adapts=False)
+    changes = penalties[1:] / penalties[:-1]
+    assert changes[0] == 1.0  # nothing is known before the second round has ended
+    assert (changes == factor).sum() >= 3
+    assert (changes[-3:] == 1.0).any()  # and it comes to rest
+    assert np.abs(expected - constant).max() > 0.05
+    path = [
+        agree(factors, np.full(6, -5.0), np.full(6, 5.0), POINTS, eta=eta, n_rounds=k, tolerance=1e-12).x
+        for k in range(1, rounds + 1)
+    ]
+    np.testing.assert_allclose(path, expected, atol=1e-3)
