@@ -1,7 +1,8 @@
 """Maximise the summed bounds of factors over a space: a consensus first, then all columns together.
 
 Nothing makes the consensus the maximum of a sum that is not concave, and it ends at a tolerance: so each
-factor's own choice, completed by the consensus, competes with it, and the best of them climb the sum.
+factor's own choice, completed by the consensus, competes with it, and the best of them climb the sum,
+as does the best of the points that the factors started from.
 
 Where agreeing on one coordinate after the other has no meaning - columns with levels, conditions, known
 constraints, something else added to the bounds - the columns that glide agree with the others held as at the
@@ -28,6 +29,8 @@ COMPLETED = 32
 """So many of the factors' own choices, those furthest from the consensus, compete with it."""
 CLIMBERS, ROUNDS = 3, 25
 """So many of the best climb the sum, with so many evaluations at most."""
+ASIDE = 16
+"""So many points aside of one that was asked before are looked at, until one is new."""
 STARTS, RESTARTS = 5, 8
 """Of the ordinary search: what it is given to start from, and what it refines."""
 
@@ -76,9 +79,10 @@ def maximize_by_factors(
     furthest = np.argsort(-away, kind="stable")[:COMPLETED]
     candidates = space.project(np.vstack([found.x, found.X[furthest]]))
     if goal is bound and not (space.is_conditional or space.constraints or (space.n_levels > 0).any()):
-        x = _climbed(bound, candidates, lower, upper, exclude)
+        known = points[[int(np.argmax(bound.value(points)))]]
+        x = _climbed(bound, candidates, known, lower, upper, exclude)
         if x is None:  # all of them are at corners that were asked before, say
-            x = _aside(candidates[0], free, tolerance, rng)
+            x = _aside(candidates[0], free, tolerance, exclude, rng)
         return x, found
     starts = np.vstack([candidates[space.feasible(candidates)][:STARTS], good])
     try:
@@ -91,11 +95,15 @@ def maximize_by_factors(
 def _climbed(
     bound: FactoredConfidenceBound,
     candidates: FloatArray,
+    known: FloatArray,
     lower: FloatArray,
     upper: FloatArray,
     exclude: FloatArray,
 ) -> FloatArray | None:
-    """Return the best new one of some points and of where the sum leads from the best of them, (1, d)."""
+    """Return the best new one of the candidates and of where the sum leads from some points, (1, d).
+
+    From the best candidates, and from another point (1, d) that is known.
+    """
     values = bound.value(candidates)
     best = np.argsort(-values, kind="stable")[:CLIMBERS]
 
@@ -103,9 +111,8 @@ def _climbed(
         value, gradient = bound.value_and_grad(X)
         return -value, -gradient
 
-    climbed, lowest = minimize_batch(
-        loss, candidates[best], lower, upper, max_rounds=ROUNDS, gradient_tolerance=1e-4
-    )
+    starts = np.vstack([candidates[best], known])
+    climbed, lowest = minimize_batch(loss, starts, lower, upper, max_rounds=ROUNDS, gradient_tolerance=1e-4)
     points, values = np.vstack([climbed, candidates]), np.concatenate([-lowest, values])
     taken = set(keys(exclude))
     order = np.argsort(-values, kind="stable")
@@ -113,7 +120,10 @@ def _climbed(
     return points[new[:1]] if new else None
 
 
-def _aside(x: FloatArray, free: BoolArray, width: float, rng: Key) -> FloatArray:
-    """Return a point (1, d) of the unit cube a little inward of x (d,)."""
-    step = width * np.abs(rng.child("aside").generator().standard_normal(len(x)))
-    return np.clip(np.where(free, x + np.where(x > 0.5, -step, step), x), 0.0, 1.0)[None]
+def _aside(x: FloatArray, free: BoolArray, width: float, exclude: FloatArray, rng: Key) -> FloatArray:
+    """Return a point (1, d) of the unit cube a little inward of x (d,), a new one if any is found."""
+    steps = width * np.abs(rng.child("aside").generator().standard_normal((ASIDE, len(x))))
+    points = np.clip(np.where(free, x + np.where(x > 0.5, -steps, steps), x), 0.0, 1.0)
+    taken = set(keys(exclude))
+    new = [i for i, key in enumerate(keys(points)) if key not in taken]
+    return points[new[:1]] if new else points[:1]

@@ -139,7 +139,7 @@ def by_the_rule(factors, eta, n_rounds, *, adapts=True):
     return np.array(path), np.array(penalties)
 
 
-@pytest.mark.parametrize("copies", [None, [1, 4, 1, 2, 1]])
+@pytest.mark.parametrize("copies", [None, [2, 30, 2, 20, 3]])
 @pytest.mark.parametrize(("eta", "factor"), [(0.01, 2.0), (50.0, 0.5)])
 @pytest.mark.parametrize("seed", [0, 3])
 def test_the_penalty_is_doubled_and_halved_as_the_residuals_say(seed, eta, factor, copies):

@@ -146,6 +146,15 @@ def test_where_the_consensus_is_in_a_valley_the_better_factor_wins():
     assert x.item() == pytest.approx(0.9, abs=1e-3)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 41, 44, 61])
+def test_no_point_that_the_search_was_given_is_better(seed):
+    """Where a consensus leads elsewhere, as with the last three, the best given point is gone on from."""
+    what, good = bound(BOX, seed), BOX.sample(3, Key(seed).child("good"))
+    value = what.value(search(what, seed=seed, good=good)[0])[0]
+    assert value >= what.value(good).max()
+    assert value >= what.value(BOX.sample(512, Key(seed).child("raw"))).max()
+
+
 def test_excluded_points_are_never_returned():
     """Even where little but a step aside is left; every ask of a study has a key of its own."""
     what, exclude = bound(BOX, 3), np.empty((0, 3))
@@ -225,7 +234,7 @@ def test_a_linear_constraint_is_kept_and_used_up_to_its_edge(with_integer):
     assert used >= 2
 
 
-def test_good_points_that_break_a_constraint_are_no_starts():
+def test_good_points_that_break_a_constraint_do_no_harm():
     space = Space([Real(f"x{j}", 0, 1) for j in range(3)], constraints=["x0 + x1 <= 0.5"])
     what = bound(space, 0)
     outside = np.full((2, 3), 0.9)
