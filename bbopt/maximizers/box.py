@@ -76,7 +76,7 @@ class Box:
 
         Regis & Shoemaker 2013 (DYCORS) and Eriksson et al. 2019, section 3.1, appendix D: each column of a
         Sobol point replaces the centre's with probability min(1, 20 / d), one does in any case. A
-        categorical takes one of its other choices, or any where it sleeps at the centre. Points are not
+        categorical takes one of its other choices, or any where it is inactive at the centre. Points are not
         snapped.
         """
         d = space.d

@@ -111,8 +111,9 @@ def without_penalties(data: Dataset) -> Dataset:
 
 def is_noisy(model: Surrogate, data: Dataset, noise: float | None) -> bool:
     """Whether the lowest outcome may be a lucky one: noise is declared, told, or learnt to be large."""
-    is_large = model.noise_variance > NOISY**2 if noise is None else noise > 0
-    return is_large or bool(np.any(data.Yvar[:, 0] > 0))
+    if np.any(data.Yvar[:, 0] > 0):
+        return True
+    return model.noise_variance > NOISY**2 if noise is None else noise > 0
 
 
 def fit_failures(data: Dataset, history: History) -> tuple[LogFeasibility | None, Tag]:
