@@ -2,7 +2,8 @@
 
 ``get("hartmann6")`` builds a problem by name; ``names()`` lists what there is. A name may end in a number,
 which says the dimension of a family (``"ackley7"``) or which of its members it is (``"shekel10"``,
-``"bohachevsky2"``), and begin with ``shifted-``, ``rotated-`` or ``embedded100-``.
+``"bohachevsky2"``), and begin with ``shifted-``, ``rotated-``, ``embedded100-`` or
+``stepped8-``.
 """
 
 import re
@@ -47,7 +48,7 @@ from .rugged import (
 )
 from .structured import func2c, jenatton, mixed
 from .trajectory import rover
-from .transformed import embedded, rotated, shifted
+from .transformed import embedded, rotated, shifted, stepped
 from .tuning import PROBLEMS as _TUNING
 from .tuning import Tuning, defaults, tune
 from .valleys import (
@@ -150,6 +151,7 @@ __all__ = [
     "shubert",
     "six_hump_camel",
     "sphere",
+    "stepped",
     "styblinski_tang",
     "sum_of_powers",
     "sum_of_squares",
@@ -229,13 +231,15 @@ _CHANGED: Mapping[str, Callable[[Problem, int], Function]] = {
     "shifted": shifted,
     "rotated": rotated,
     "embedded": embedded,
+    "stepped": stepped,
 }
 
 
 def names() -> list[str]:
     """Return the names of the suite's problems.
 
-    :func:`get` also knows the families in other dimensions, and what is shifted, rotated and embedded.
+    :func:`get` also knows the families in other dimensions, and what is shifted, rotated, embedded
+    and stepped.
     """
     families = [f"{name}{number}" for name, (_, numbers) in _FAMILIES.items() for number in numbers]
     return [*_SINGLE, *families, *_TUNING]
@@ -250,12 +254,12 @@ def get(name: str) -> Problem:
         ``"branin"``, ``"ackley7"``, ``"cash-digits"``; ``"rotated-rastrigin5"`` is :func:`rotated` of
         ``"rastrigin5"``, ``"rotated3-rastrigin5"`` the same with ``seed=3``, and
         ``"rotated-shifted-rastrigin5"`` has its optimum elsewhere too. ``"embedded100-hartmann6"`` is
-        :func:`embedded` with ``d=100``.
+        :func:`embedded` with ``d=100``, ``"stepped8-shekel7"`` is :func:`stepped` with ``levels=8``.
 
     Raises
     ------
     DataError
-        There is no problem of that name, or it cannot be shifted, rotated or embedded.
+        There is no problem of that name, or it cannot be changed like that.
     SpaceError
         The family does not exist in this dimension.
     MissingExtra

@@ -1,4 +1,4 @@
-"""A function with its optimum elsewhere, turned about it, or among many parameters that do not matter.
+"""A function with its optimum elsewhere, turned about it, among parameters that do not matter, or on a grid.
 
 Shifted or rotated, the new function g is the old one f seen through a map of the box: g(x) = f(z(x)). Where
 z lies outside of f's box, there are two ways. Where f says that its formula holds there
@@ -27,6 +27,7 @@ from .problem import Columns, Function, Optimum, Problem
 
 _MARGIN = 0.1  # the share of each range, at both ends, where no optimum is put
 _SAMPLE = 2**10
+_MOST_TRIED = 10**5
 
 
 def shifted(problem: Problem, seed: int = 0) -> Function:
@@ -129,6 +130,39 @@ def embedded(problem: Problem, d: int) -> Function:
         _Embedded(function.formula, labels),
         decomposition=tuple(tuple(labels[name] for name in factor) for factor in factors),
     )
+
+
+def stepped(problem: Problem, levels: int) -> Function:
+    """Return the same function on a grid: its parameters take a few values each, equally far apart.
+
+    The optimum is that of the grid, found by trying all of it, where it has up to 10^5 points; otherwise it
+    is not known.
+
+    Parameters
+    ----------
+    problem : Function
+        As for :func:`shifted`; its optimum need not be known.
+    levels : int
+        How many values a parameter takes, the ends of its range among them; at least 2. The name is
+        ``"stepped8-shekel7"``.
+
+    Raises
+    ------
+    DataError
+        The problem is of another kind, or ``levels`` is no whole number of at least 2.
+    """
+    function, parameters = _reals(problem, "stepped")
+    if not is_whole(levels) or levels < 2:
+        raise DataError(f"stepped: levels must be a whole number of at least 2, got {levels!r}")
+    space = Space([replace(p, step=(p.high - p.low) / (levels - 1)) for p in parameters])
+    name, spec = f"stepped{levels}-{function.name}", replace(function.spec, space=space)
+    grid = replace(function, name=name, spec=spec, optimum=None)
+    if space.size is None or space.size > _MOST_TRIED:
+        return grid
+    X = space.enumerate()
+    values = grid.evaluate_many(X)
+    params = tuple(space.decode(X[values == values.min()]))
+    return replace(grid, optimum=Optimum(float(values.min()), params))
 
 
 @dataclass(frozen=True)

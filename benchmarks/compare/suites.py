@@ -91,6 +91,16 @@ HIGH = {
 }
 FAILING = ("branin", "hartmann3", "hartmann6", "levy5", "rosenbrock2", "styblinski_tang5")
 BATCHED = ("branin", "hartmann3", "hartmann6", "ackley5", "levy5", "rosenbrock5", "michalewicz5", "shekel7")
+FINITE = {
+    "stepped60-shifted{}-branin": 30,
+    "stepped60-shifted{}-holder_table": 30,
+    "stepped16-shifted{}-hartmann3": 40,
+    "stepped8-shifted{}-shekel7": 40,
+    "stepped8-shifted{}-colville": 40,
+    "stepped5-shifted{}-ackley5": 50,
+    "stepped5-shifted{}-levy5": 50,
+    "stepped4-shifted{}-hartmann6": 50,
+}
 NOISY = range(101, 131)
 _BBOB_BUDGETS = {2: 30, 3: 40, 5: 50, 10: 80, 20: 120}
 
@@ -167,9 +177,12 @@ def _tuning(seed, tier):
         yield name, seed, 40
 
 
-def _high(seed, tier):
-    for name, budget in HIGH.items():
-        yield name.format(seed + 1), seed, budget
+def _named(budgets):
+    def make(seed, tier):
+        for name, budget in budgets.items():
+            yield name.format(seed + 1), seed, budget
+
+    return make
 
 
 def _failures(seed, tier):
@@ -191,7 +204,8 @@ SUITES = {
     "noisy": (_coco("bbob-noisy", NOISY, (5,), (2, 5, 10)), 1),
     "problems": (_problems, 1),
     "tuning": (_tuning, 3),
-    "high": (_high, 2),
+    "high": (_named(HIGH), 2),
+    "finite": (_named(FINITE), 2),
     "failures": (_failures, 2),
     "batches": (_batches, 1),
 }

@@ -1,4 +1,4 @@
-"""Shifted and rotated functions are the old ones seen from elsewhere, with the optimum where they say."""
+"""Changed functions are the old ones seen from elsewhere, or on a grid, with the optimum where they say."""
 
 import pickle
 import subprocess
@@ -12,7 +12,7 @@ from scipy.stats import kstest
 
 from bbopt import problems
 from bbopt.errors import DataError
-from bbopt.problems import Delayed, Function, Noisy, get, rotated, shifted
+from bbopt.problems import Delayed, Function, Noisy, get, rotated, shifted, stepped
 from bbopt.rng import Key
 from bbopt.space import Integer, Real, Space
 from bbopt.spec import Objective, Spec
@@ -244,3 +244,39 @@ def test_what_cannot_be_moved_is_refused(make, message):
 def over(parameter, constraints=()):
     spec = Spec(Space([parameter], constraints), (Objective(noise=0),))
     return Function("own", spec, problems.Optimum(0.0, ({"x": 0},)), "here", lambda columns: columns["x"])
+
+
+# -- on a grid ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("base", "levels"), [("branin", 12), ("shifted2-hartmann3", 7), ("holder_table", 31)])
+def test_a_stepped_function_is_the_old_one_on_a_grid_and_knows_the_best_of_its_points(base, levels):
+    old, new = get(base), get(f"stepped{levels}-{base}")
+    low, high = box(old)
+    grid = np.meshgrid(*(np.linspace(a, b, levels) for a, b in zip(low, high, strict=True)), indexing="ij")
+    points = np.column_stack([axis.ravel() for axis in grid])
+    assert new.spec.space.size == len(points)
+    told = [new(params) for params in new.spec.space.decode(new.spec.space.enumerate())]
+    assert told == pytest.approx(values(old, points), rel=1e-9, abs=1e-9)
+    assert new.optimum.value == pytest.approx(values(old, points).min(), rel=1e-12)
+    assert [new(params) for params in new.optimum.params] == pytest.approx(
+        [new.optimum.value] * len(new.optimum.params), rel=1e-12
+    )
+    again = pickle.loads(pickle.dumps(new))
+    assert (again.name, again.spec, again.optimum) == (f"stepped{levels}-{base}", new.spec, new.optimum)
+    assert again(new.optimum.params[0]) == new.optimum.value
+
+
+def test_a_grid_too_large_to_try_has_no_known_optimum_and_points_between_its_levels_are_refused():
+    assert get("stepped5-ackley20").optimum is None
+    assert get("stepped3-rover60").optimum is None
+    with pytest.raises(DataError, match="x1"):
+        get("stepped4-branin")({"x1": 0.1, "x2": 0.0})
+
+
+@pytest.mark.parametrize("levels", [1, 0, 2.5, True])
+def test_a_grid_of_fewer_than_two_levels_is_refused(levels):
+    with pytest.raises(DataError, match=r"levels must be a whole number of at least 2, got"):
+        stepped(get("branin"), levels)
+    with pytest.raises(DataError, match=r"every parameter must be Real"):
+        stepped(get("mixed"), 4)

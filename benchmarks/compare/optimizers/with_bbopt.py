@@ -1,5 +1,8 @@
 """bbopt itself, through what its users call."""
 
+from dataclasses import replace
+
+import numpy as np
 from failures import Failures
 
 from bbopt import (
@@ -14,8 +17,10 @@ from bbopt import (
     Space,
     Study,
 )
+from bbopt.maximizers import multistart
 from bbopt.strategies.auto import Auto
-from bbopt.surrogates import RBF
+from bbopt.strategies.compose import Alternate
+from bbopt.surrogates import RBF, Matern
 
 PACKAGES = ("bbopt", "numpy", "scipy")
 
@@ -32,6 +37,10 @@ def _model(**settings):
     return lambda: BayesianOptimization(surrogate=GaussianProcess(**settings))
 
 
+def _by_turns(acquisition):
+    return lambda: Alternate(BayesianOptimization(), BayesianOptimization(acquisition=acquisition))
+
+
 class _NoAverages(BayesianOptimization):
     """Without averages over what noise hides of the incumbent, all else as by default."""
 
@@ -39,28 +48,50 @@ class _NoAverages(BayesianOptimization):
         return "logei"
 
 
+class _AsInOneColumn(Matern):
+    """Length-scales are not thought to grow with the number of columns."""
+
+    def hyperprior(self, features):
+        grown = super().hyperprior(features)
+        growth = 0.5 * np.log(len(grown))
+        return replace(grown, mu=grown.mu - growth, starts=grown.starts - growth)
+
+
+def _no_exhaustive_search():
+    multistart.EXHAUSTIVE = 0  # this process is this run's own
+    return BayesianOptimization()
+
+
 ABLATIONS = {
     "LogEI in spite of noise": _NoAverages,
     "no preference for the inside": lambda: BayesianOptimization(acquisition="logei"),
     "LogNEI, no preference for the inside": lambda: BayesianOptimization(acquisition="lognei"),
+    "a confidence bound by turns": _by_turns("ucb"),
+    "Thompson samples by turns": _by_turns("thompson"),
     "no transform of outcomes": _model(outcome="standardize"),
     "no warping": _model(warping=False),
     "average of 4": _model(ensemble=4),
     "RBF": _model(kernel=RBF()),
+    "bo, lengths as in one column": _model(kernel=_AsInOneColumn()),
     "5 initial points": lambda: BayesianOptimization(n_initial=5),
+    "20 initial points": lambda: BayesianOptimization(n_initial=20),
+    "batches chosen together": lambda: BayesianOptimization(batch="joint"),
+    "no exhaustive search": _no_exhaustive_search,
 }
 """Bayesian optimization, one thing changed; "no preference for the inside" also goes without averages over
-what noise hides, which the one with LogNEI has throughout."""
+what noise hides, which the one with LogNEI has throughout. "By turns": at every second ask."""
 PENALTIES, FLAT = "failures told as the worst value", "conditions not told"
 """The default, but a failed run has the worst value so far; parameters that depend on others always count."""
+NOISE = {"noise learnt where there is none": None, "noise taken for none": 0}
+"""The default, but this is declared of the noise."""
 
 
 class Bbopt:
     """A study in memory: the default strategy with the budget known, as ``minimize(budget=...)`` makes it.
 
     "bbopt:NAME" takes the strategy NAME with its default settings instead, or one of ``ABLATIONS``,
-    ``PENALTIES`` and ``FLAT``. ``noise=0`` is declared where the problem is deterministic, noise left to be
-    learnt where it is not. Batches are its own; failures are told as failures.
+    ``PENALTIES``, ``FLAT`` and ``NOISE``. ``noise=0`` is declared where the problem is deterministic, noise
+    left to be learnt where it is not. Batches are its own; failures are told as failures.
     """
 
     def __init__(self, task):
@@ -68,9 +99,9 @@ class Bbopt:
         if name in ABLATIONS:
             strategy = ABLATIONS[name]()
         else:
-            strategy = Auto(task.budget) if name in ("", PENALTIES, FLAT) else name
+            strategy = Auto(task.budget) if name in ("", PENALTIES, FLAT, *NOISE) else name
         space = Space([_parameter(p, name == FLAT) for p in task.space.parameters])
-        objective = Objective(noise=None if task.noisy else 0)
+        objective = Objective(noise=NOISE.get(name, None if task.noisy else 0))
         self.study = Study(space, objective, strategy=strategy, seed=task.seed)
         self.active = task.space.active
         self.failures = Failures() if name == PENALTIES else None
