@@ -35,7 +35,7 @@ format: $(TEST_ENV)/.installed
 	$(TEST_ENV)/bin/ruff format
 
 bench: $(TEST_ENV)/.installed  ## everything measured; an hour or more. gpu.py says so where there is no GPU
-	@missed=; for script in speed scaling quality efficiency crash footprint blocks parts gpu \
+	@missed=; for script in speed scaling quality efficiency crash footprint blocks parts approximations gpu \
 	    'speed --busy'; do echo "--- $$script"; \
 	    set -- $$script; $(TEST_ENV)/bin/python benchmarks/$$1.py $$2 || missed="$$missed, $$script"; done; \
 	    [ -z "$$missed" ] || { echo "failed, or missed a target: $${missed#, }"; exit 1; }
