@@ -176,12 +176,17 @@ def _ablations():
             if len(table.optimizers) < 2 or not table.cells:
                 continue
             ours, other = np.clip(table.at(), SOLVED, 1e100)
+            better, worse = (ours < other).sum(), (ours > other).sum()
+            time = f"{_seconds(table, name) / _seconds(table, 'bbopt'):.1f}"
             what = name.removeprefix("bbopt:")
-            rows.append(
-                (what, suite, (ours < other).sum(), (ours > other).sum(), _decades(table, ours, other))
-            )
-    header = ["changed", "suite", "default better", "worse", "decades that the change costs (cells)"]
+            rows.append((what, suite, better, worse, _decades(table, ours, other), time))
+    header = ["changed", "suite", "default better", "worse", "decades that it costs (cells)", "times the CPU"]
     return _markdown(header, sorted(rows)) if rows else "None was run.\n"
+
+
+def _seconds(table, name):
+    """Return the CPU seconds that an optimizer took on all cells of a table."""
+    return sum(sum(table.runs[cell, name].seconds) for cell in table.cells)
 
 
 def _decades(table, ours, other):

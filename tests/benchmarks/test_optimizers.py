@@ -54,6 +54,7 @@ SPACES = {
         _choice("only", ["one"]),
         {"name": "depth", "kind": "constant", "value": 3, "when": {"flag": [True]}},
     ],
+    "finite": [_integer("x", 0, 9), _integer("y", 0, 9)],
     "conditional": [  # children before parents, and a chain of them
         _integer("degree", 2, 5, when={"kernel": ["poly"]}),
         _real("coef0", 0.0, 2.0, when={"kernel": ["poly", "sigmoid"]}),
@@ -148,6 +149,18 @@ def test_the_seed_decides(server, name):
     first, again, other = (_run(server, name, "real", 6, seed=seed) for seed in (7, 7, 8))
     assert first == again
     assert first != other
+
+
+def test_every_change_to_bbopt_runs_and_leaves_nothing_behind(server, monkeypatch):
+    monkeypatch.syspath_prepend(OPTIMIZERS)
+    from with_bbopt import ABLATIONS, FLAT, NOISE, PENALTIES
+
+    changed = [f"bbopt:{name}" for name in (*ABLATIONS, *NOISE, PENALTIES, FLAT)]
+    alone = _run(server, "bbopt", "finite", 8)
+    for name in changed:
+        assert len(_run(server, name, "real", 7)) == 7
+        assert _run(server, name, "finite", 8) == _run(server, name, "finite", 8)
+    assert _run(server, "bbopt", "finite", 8) == alone
 
 
 def test_start_tells_the_versions_of_what_runs(server):
