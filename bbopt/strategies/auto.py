@@ -15,8 +15,8 @@ from bbopt.types import is_finite, is_whole
 QUICK, SLOW = 0.01, 0.1
 """Seconds: evaluations that take less than the first are quick, those that take the second or more slow."""
 MANY_QUICK, MANY, MANY_SLOW = 500, 2000, 50_000
-"""Evaluations (quick; neither, or of unknown time; slow) above which asking a Gaussian process takes some ten
-times as long as they do: see docs/decisions/007-many-results.md and benchmarks/quick.py."""
+"""Evaluations (quick; neither, or of unknown time; slow) above which a swarm is taken: the first measured by
+benchmarks/quick.py, the others by what asks cost; see docs/decisions/007-many-results.md."""
 WIDE = 50
 """Columns above which a model of the whole space may be too vague: every other ask stays where it is not."""
 

@@ -217,6 +217,15 @@ def test_scales_are_read_as_they_were_written_and_measured_once(monkeypatch):
 # --- report ----------------------------------------------------------------------------------------
 
 
+def test_the_page_of_results_is_what_the_stored_runs_say(monkeypatch):
+    import report
+    import store
+
+    monkeypatch.setattr(store, "RESULTS", HERE.parent / "results" / "race")
+    written = (report.DOCS / "results.md").read_text(encoding="utf-8")
+    assert report.page(*report.collect()) == written, "write it again: python benchmarks/compare report"
+
+
 def _two_suites():
     """In the first suite Ax is best and bbopt second; in the second Ax has not run."""
     from suites import Cell

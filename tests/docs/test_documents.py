@@ -156,14 +156,10 @@ def test_strategies_snippet_keeps_the_laws(tmp_path):
     assert "passed" in output
 
 
-LINKED = (
-    "README.md",
-    "CONTRIBUTING.md",
-    "CHANGELOG.md",
-    "docs/strategies.md",
-    "docs/how-suggestions-are-made.md",
-    "docs/results.md",
-    "benchmarks/README.md",
+LINKED = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/**/*.md", "tutorials/*.py", "tutorials/*.md")
+    for path in ROOT.glob(pattern)
 )
 
 

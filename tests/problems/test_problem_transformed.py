@@ -249,7 +249,7 @@ def over(parameter, constraints=()):
 # -- on a grid ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("base", "levels"), [("branin", 12), ("shifted2-hartmann3", 7), ("holder_table", 31)])
+@pytest.mark.parametrize(("base", "levels"), [("branin", 12), ("shifted2-hartmann3", 7), ("eggholder", 31)])
 def test_a_stepped_function_is_the_old_one_on_a_grid_and_knows_the_best_of_its_points(base, levels):
     old, new = get(base), get(f"stepped{levels}-{base}")
     low, high = box(old)

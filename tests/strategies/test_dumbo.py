@@ -76,6 +76,28 @@ def test_the_chain_goes_on_from_the_last_ask(monkeypatch):
         assert sorted(column for factor in chain["factors"] for column in factor) == [0, 1, 2, 3, 4]
 
 
+def test_the_bound_pools_the_states_of_the_chain_and_grows_with_the_logarithm_of_results(monkeypatch):
+    seen = []
+
+    class Noted(dumbo.FactoredConfidenceBound):
+        def __init__(self, models, copies, beta):
+            seen.append((len(models), sum(copies), beta))
+            super().__init__(models, copies, beta)
+
+    monkeypatch.setattr(dumbo, "FactoredConfidenceBound", Noted)
+    for strategy, states in (
+        (DuMBO(beta=0.3), 5),
+        (DuMBO(n_decompositions=3), 3),
+        (DuMBO(decomposition=PAIRS), 1),
+    ):
+        seen.clear()
+        run(strategy, 14)
+        assert [total for _, total, _ in seen] == [states] * 4
+        assert all(distinct <= total for distinct, total, _ in seen)
+        bounds = [strategy.beta * np.log(2 * n) for n in range(10, 14)]
+        assert [beta for *_, beta in seen] == pytest.approx(bounds)
+
+
 def test_learnt_factors_are_no_larger_than_allowed():
     for chain in chains(run(DuMBO(largest=2), 16)):
         assert max(map(len, chain["factors"])) <= 2
