@@ -28,7 +28,10 @@ class Acquisition(Protocol):
         ...
 
     def value_and_grad(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return values (b,) and their gradients (b, d); zero in columns that are not continuous."""
+        """Return values (b,) and their gradients (b, d); zero in categorical columns.
+
+        In ordered columns with levels they are those between the levels: columns with many are searched so.
+        """
         ...
 
 

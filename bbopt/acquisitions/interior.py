@@ -50,7 +50,7 @@ class Interior:
         share = self.weight * (counted + 1) / max(self.n, 1) * (counted / max(self.space.d, 1))
         cost = np.where(self.space.is_categorical, 0.0, share)  # of either end of a column
         object.__setattr__(self, "_cost", cost)
-        object.__setattr__(self, "_slope", -8.0 * cost * (self.space.n_levels == 0))
+        object.__setattr__(self, "_slope", -8.0 * cost)
 
     @property
     def scale(self) -> FloatArray:

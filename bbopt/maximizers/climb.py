@@ -105,10 +105,12 @@ def wander(
     """
     draw, X, values = rng.child("wander").generator(), X.copy(), values.copy()
     width = np.full(len(X), WIDEST)
+    share = MOVED / np.maximum(free.sum(axis=(1, 2)), 1)[:, None, None, None]
     for _ in range(ROUNDS):
         shape = (len(X), STEPS, *X.shape[1:])
         moves = draw.random(shape)
-        moves = (moves < MOVED / X[0].size) | (moves == moves.min(axis=(2, 3), keepdims=True))
+        moves = np.where(free[:, None], moves, 1.0)
+        moves = (moves < share) | (moves == moves.min(axis=(2, 3), keepdims=True))
         step = width[:, None, None, None] * scale * draw.standard_normal(shape)
         trial = np.clip(X[:, None] + np.where(moves & free[:, None], step, 0.0), 0.0, 1.0)
         trial = space.project(trial.reshape(-1, space.d)).reshape(-1, *X.shape[1:])

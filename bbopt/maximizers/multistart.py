@@ -70,20 +70,25 @@ def maximize(
         X = space.enumerate()
         if fixed is not None:
             X = X[np.all(np.isnan(fixed) | (X == fixed), axis=1)]
-        values = acquisition.value(X) if len(X) else np.empty(0)
-        return _best_distinct(X, values, n, exclude)
+        return _best_distinct(X, _values(acquisition, X), n, exclude)
 
     X = candidates(space, acquisition.scale, starts, fixed, rng, raw)
-    values = acquisition.value(X) if len(X) else np.empty(0)
+    values = _values(acquisition, X)
     restarts = restarts or RESTARTS[space.d > 10 or bool((space.n_levels > 0).all())]
-    if len(X) and np.isnan(values).all():
-        raise FitError(f"the acquisition {type(acquisition).__name__} is nan at all of {len(X)} points")
     chosen = spread_out(X, values, acquisition.scale, restarts)
     goal = _goal(acquisition, space, exclude)
     first = goal.value(X[chosen, None]) if (space.n_levels > 0).all() else values[chosen]
     refined, refined_values = refine(goal, space, X[chosen, None], first, fixed, X[chosen], rng)
     pool, pool_values = np.concatenate([refined[:, 0], X]), np.concatenate([refined_values, values])
     return _best_distinct(pool, pool_values, n, exclude)
+
+
+def _values(acquisition: Acquisition, X: FloatArray) -> FloatArray:
+    """Return the values (b,) at points X (b, d), some of which are numbers if there are any."""
+    values = acquisition.value(X) if len(X) else np.empty(0)
+    if len(X) and np.isnan(values).all():
+        raise FitError(f"the acquisition {type(acquisition).__name__} is nan at all of {len(X)} points")
+    return values
 
 
 def _goal(acquisition: Acquisition, space: Space, exclude: FloatArray | None) -> Goal:

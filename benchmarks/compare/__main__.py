@@ -92,7 +92,7 @@ def race(options):
         return 1
     finally:
         for suite in options.suites:
-            store.tidy(suite)
+            store.tidy(suite, options.optimizers)
     return 1 if lost else 0
 
 

@@ -76,9 +76,11 @@ def save(run):
         file.write(json.dumps(_plain(run), ensure_ascii=False) + "\n")
 
 
-def tidy(suite):
-    """Keep the last run of each cell alone, in order."""
-    for path in sorted((RESULTS / suite).glob("*.jsonl")):
+def tidy(suite, optimizers):
+    """Keep the last run of each cell alone, in order; of these optimizers: others may be running."""
+    for path in (RESULTS / suite / f"{_file(name)}.jsonl" for name in optimizers):
+        if not path.exists():
+            continue
         kept = {run.key: run for run in map(_read, map(json.loads, path.read_text().splitlines()))}
         lines = [json.dumps(_plain(kept[key]), ensure_ascii=False) for key in sorted(kept)]
         _replace(path, "\n".join(lines) + "\n")

@@ -149,7 +149,7 @@ def test_tidying_that_is_broken_off_loses_nothing(monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", break_off)
     with pytest.raises(OSError, match="no space"):
-        store.tidy("batches")
+        store.tidy("batches", ["random"])
     assert len(store.load("batches")) == 3
 
 

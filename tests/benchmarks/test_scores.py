@@ -157,7 +157,11 @@ def test_runs_are_read_as_they_were_written_and_the_last_one_counts(tmp_path, mo
     stored = store.load("problems")
     assert list(stored) == [key]
     assert stored[key].regrets == [pytest.approx(1 / 3, rel=1e-6), None]
-    store.tidy("problems")
+    store.save(_run("a", "Ax", [1.0])[1])
+    store.save(_run("a", "Ax", [2.0])[1])
+    store.tidy("problems", ["Optuna GP", "SMAC3"])
+    assert len((tmp_path / "problems" / "Ax.jsonl").read_text().splitlines()) == 2  # somebody may be writing
+    (tmp_path / "problems" / "Ax.jsonl").unlink()
     (path,) = (tmp_path / "problems").iterdir()
     (line,) = path.read_text().splitlines()
     assert json.loads(line)["seconds"] == [0.0123, 0.0123]

@@ -120,6 +120,23 @@ def test_random_steps_stay_feasible_and_leave_what_is_held():
     assert np.all(values > value(X))
 
 
+def test_random_steps_move_what_is_free_however_much_is_held():
+    d = 50
+    space = Space([Real(f"x{j}", 0, 1) for j in range(d)])
+    X, free = np.full((3, 1, d), 0.5), np.zeros((3, 1, d), bool)
+    free[:, :, :2] = True
+    tried = []
+
+    def value(S):
+        tried.append(S[:, 0])
+        return -np.abs(S[:, 0, 0] - 0.7)
+
+    wander(value, np.full(d, 0.5), space, X, value(X), free, Key(0))
+    steps = np.concatenate(tried[1:])
+    assert (steps[:, 2:] == 0.5).all()
+    assert (steps[:, :2] != 0.5).any(axis=1).mean() > 0.99
+
+
 def test_random_steps_grow_shorter_until_they_are_there():
     space, bowl = Space([Real("x", 0, 1), Real("y", 0, 1)]), Bowl([0.64, 0.27])
     X, free = space.sample(4, Key(0))[:, None], np.ones((4, 1, 2), bool)

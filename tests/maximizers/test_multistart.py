@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bbopt.acquisitions.improvement import LogExpectedImprovement
-from bbopt.errors import SpaceExhausted
+from bbopt.errors import FitError, SpaceExhausted
 from bbopt.maximizers.candidates import spread_out
 from bbopt.maximizers.multistart import maximize
 from bbopt.rng import Key
@@ -226,3 +226,13 @@ def test_among_levels_the_climb_looks_past_points_already_asked():
     x = maximize(Bowl(target[0], weights), space, 1, target, None, Key(0), exclude=asked)
     two = np.abs(flips[0] - np.eye(16)[1])  # columns 0 and 1: costs 3, less than any single flip left
     np.testing.assert_array_equal(x[0], two)
+
+
+@pytest.mark.parametrize("space", [box(2), Space([Integer("k", 0, 9)]), Space([Integer("k", 0, 10**6)])])
+def test_an_acquisition_without_values_is_an_error_of_the_fit(space):
+    class Nowhere(Bowl):
+        def value(self, X):
+            return np.full(len(X), np.nan)
+
+    with pytest.raises(FitError, match="Nowhere is nan at all of"):
+        maximize(Nowhere(np.zeros(space.d)), space, 1, none(space.d), None, Key(0))

@@ -49,7 +49,7 @@ class AcquisitionContract:
         np.testing.assert_array_equal(first.value(at), second.value(at))
 
     def test_gradients_are_derivatives(self) -> None:
-        """In columns that are continuous; 0 in others."""
+        """In columns that are continuous; 0 in categorical ones."""
         acquisition, at = self._case()
         value, gradient = acquisition.value_and_grad(at)
         np.testing.assert_allclose(value, acquisition.value(at), rtol=1e-7, atol=1e-9)
