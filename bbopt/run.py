@@ -1,16 +1,20 @@
 """The shortest way: a study, made and run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import is_dataclass, replace
 from difflib import get_close_matches
 from inspect import signature
 from typing import Any
 
-from bbopt.errors import DataError
+from bbopt.errors import DataError, JournalError
 from bbopt.space import Space
 from bbopt.spec import Objective
-from bbopt.strategies.auto import Auto
+from bbopt.strategies.registry import make_strategy
+from bbopt.strategies.strategy import AnyStrategy
 from bbopt.study import loop
 from bbopt.study.arguments import check_run
+from bbopt.study.storage import open_journal
 from bbopt.study.study import Study
 
 
@@ -27,6 +31,8 @@ def minimize(
     budget : int, optional
         Finished trials the study shall hold in the end. With ``storage=``, a run that was broken off
         goes on where it was. May be left out where another limit is given (``deadline=``, ...).
+        A strategy that plans for a budget and has none of its own ("auto", "baxus") is told it when the
+        study begins.
     **options
         ``name`` and ``noise`` of the objective (see :class:`bbopt.Objective`); what
         :class:`bbopt.Study` takes: strategy, storage, seed, lease; what
@@ -77,8 +83,35 @@ def _optimize(
         **{name: options[name] for name in _OF_OBJECTIVE if name in options}, maximize=is_maximized
     )
     of_study = {name: options[name] for name in _OF_STUDY if name in options}
-    if of_study.get("strategy") in (None, "auto"):
-        of_study["strategy"] = Auto(budget)
+    given = of_study.get("strategy")
+    strategy = make_strategy("auto" if given is None else given)
+    of_study["strategy"] = _planned(strategy, budget, of_study.get("storage"))
     study = Study(space, objective, **of_study)
     study.run(f, budget, **for_run)
     return study
+
+
+def _planned(strategy: AnyStrategy, budget: int | None, storage: Any) -> AnyStrategy:
+    """Return a strategy that plans for a budget with this one filled in, if it has none of its own.
+
+    Where the study goes on it is the budget of its beginning: with another one it would be another strategy,
+    with other suggestions.
+    """
+    if getattr(strategy, "budget", budget) is not None or not is_dataclass(strategy):
+        return strategy
+    recorded = _recorded(storage)
+    return replace(strategy, budget=recorded["options"].get("budget") if recorded else budget)
+
+
+def _recorded(storage: Any) -> Mapping[str, Any]:
+    """Return the strategy of the study in a storage as plain data; empty where there is none yet."""
+    with suppress(JournalError):  # of what is wrong with it the study will speak
+        journal = open_journal(storage, create=False)
+        try:
+            header = next(iter(journal.read(0)), {})
+        finally:
+            if journal is not storage:
+                journal.close()
+        recorded: Mapping[str, Any] = header.get("strategy", {})
+        return recorded
+    return {}

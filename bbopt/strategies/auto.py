@@ -67,7 +67,7 @@ class Auto:
             return strategy_class("cbo")(n_particles=n_particles), what
         d = spec.space.d
         if d > WIDE:
-            both = strategy_class("alternate")(make_strategy("bo"), make_strategy("turbo"))
+            both = strategy_class("alternate")("bo", "turbo")
             return both, f"Bayesian optimization by turns everywhere and in a trust region, for {d} columns"
         is_long = self.budget is not None and self.budget > MANY
         what = f"{self.budget} slow evaluations" if is_long else "few evaluations"

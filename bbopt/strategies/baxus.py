@@ -32,13 +32,15 @@ from bbopt.rng import Key
 from bbopt.sobol import sobol
 from bbopt.space import Space
 from bbopt.spec import Spec
-from bbopt.strategies.checking import check_problem
+from bbopt.strategies.checking import check_bins, check_problem
+from bbopt.strategies.designs import INITIAL
 from bbopt.strategies.embedding import Embedding, binned, first_bins, rest
 from bbopt.strategies.feasible import drawn_back, settled
 from bbopt.strategies.region import Region
-from bbopt.strategies.region_search import RegionSearch, n_lacking, outcomes, search_regions
+from bbopt.strategies.region_search import RegionSearch, n_lacking, search_regions, told_values
+from bbopt.strategies.remarks import held
 from bbopt.strategies.strategy import Proposals, Request
-from bbopt.strategies.subspace import Subspace, are_named, names_of
+from bbopt.strategies.subspace import Subspace, are_named
 from bbopt.types import FloatArray, Tag
 
 USUAL_BUDGET = 1000
@@ -56,12 +58,12 @@ class BAxUS(RegionSearch):
     ----------
     budget : int or None
         Evaluations planned; N is what the design leaves of them. When they are used up, every column has its
-        own bin. None: 1000.
+        own bin. None: what :func:`bbopt.minimize` is given, else 1000.
     new_bins : int
         Into how many bins more each one is split, b.
     n_initial : int or None
         Trials of the design at the beginning of an epoch, on a scrambled Sobol sequence. None: 10, and one
-        for each column that is in no bin.
+        for each column that is in no bin, up to 20.
     acquisition, length_initial, length_min, length_max, successes, n_local, surrogate
         As for :class:`bbopt.strategies.region_search.RegionSearch`.
 
@@ -85,16 +87,17 @@ class BAxUS(RegionSearch):
         Raises
         ------
         SpaceError
-            For a kernel or a transform of outcomes that does not suit the problem.
+            For a kernel or a transform of outcomes that does not suit the problem, or not the bins.
         """
         check_problem(self.surrogate, self.acquisition, spec)
         space, p = spec.space, len(binned(spec.space))
         bins, signs = first_bins(p, self.first_dimension(p), rng.child("bins"))
         state = Subspace(Region(self.length_initial), bins, signs, np.zeros(p), apart=np.zeros(p, np.bool_))
+        check_bins(self.surrogate, space, state.view(space).space)
         if space.constraints:
-            feasible = space.sample(CONSTRAINED, rng.child("origin"))
-            middle = space.project(np.where(space.is_categorical, feasible[0], feasible.mean(axis=0))[None])
-            state.anchor_at(space, middle[0] if space.feasible(middle)[0] else feasible[0])
+            points = space.sample(CONSTRAINED, rng.child("origin"))
+            middle = space.project(np.where(space.is_categorical, points[0], points.mean(axis=0))[None])
+            state.anchor_at(space, middle[0] if space.feasible(middle)[0] else points[0])
         return state
 
     def n_splits(self, p: int) -> int:
@@ -106,9 +109,9 @@ class BAxUS(RegionSearch):
         end = int((self.new_bins + 1) ** self.n_splits(p))
         return min(range(1, self.new_bins + 1), key=lambda i: abs(i * end - p))
 
-    def budget_of(self, n_bins: int, p: int) -> int:
-        """Return for how many evaluations a stage with so many bins of p columns is planned."""
-        b, n = self.new_bins, (self.budget or USUAL_BUDGET) - (self.n_initial or FEWEST_INITIAL)
+    def budget_of(self, n_bins: int, space: Space) -> int:
+        """Return for how many evaluations a stage with so many bins is planned."""
+        p, b, n = len(binned(space)), self.new_bins, (self.budget or USUAL_BUDGET) - self._size(space)
         ends = self.first_dimension(p) * (int((b + 1) ** (self.n_splits(p) + 1)) - 1)
         return round(b * max(n, 1) * n_bins / ends)
 
@@ -118,11 +121,11 @@ class BAxUS(RegionSearch):
         if view.n_bins == p:
             return max(d, 1)
         halvings = max(floor(log(self.length_initial / self.length_min, 2)), 1)
-        return min(d, max(1, self.budget_of(view.n_bins, p) // halvings))
+        return min(d, max(1, self.budget_of(view.n_bins, view.whole) // halvings))
 
     def tell(self, state: Subspace, trials: Rows, rng: Key) -> Subspace:
         """Fold trials into the region; split bins, or begin anew, when it has collapsed."""
-        space, values = trials.spec.space, outcomes(trials)
+        space, values = trials.spec.space, told_values(trials)
         for k, tag in enumerate(trials.tags):
             state.newest = max(state.newest, int(trials.numbers[k]))
             if trials.status[k] == Status.ABANDONED or not state.region.is_of(tag):
@@ -186,14 +189,13 @@ class BAxUS(RegionSearch):
             tags += [{**tag, "bins": view.n_bins} for tag in found.tags]
         if state.is_projected:
             tags = [{**tag, "projected": _PROJECTED} for tag in tags]
-        if is_fixed is not None and is_fixed.any():
-            names = [names_of(space)[j] for j in np.flatnonzero(is_fixed)]
-            tags = [{**tag, "held": names} for tag in tags]
-        return Proposals(X, tags)
+        return Proposals(X, [{**tag, **held(space, fixed)} for tag in tags])
 
     def _size(self, space: Space) -> int:
         """Return how many trials a design has."""
-        return self.n_initial if self.n_initial is not None else FEWEST_INITIAL + len(rest(space))
+        if self.n_initial is not None:
+            return self.n_initial
+        return min(FEWEST_INITIAL + len(rest(space)), INITIAL[1])
 
     def _design(
         self, state: Subspace, view: Embedding, history: History, first: int, request: Request, rng: Key

@@ -16,7 +16,6 @@ from bbopt.acquisitions.batch import LogExpectedImprovementOfBatch, WithRisk, no
 from bbopt.acquisitions.improvement import LogExpectedImprovement
 from bbopt.acquisitions.interior import Interior
 from bbopt.data.history import Dataset, History, Rows
-from bbopt.data.trial import Status
 from bbopt.errors import FitError, SpaceError, SpaceExhausted
 from bbopt.maximizers.joint import maximize_joint
 from bbopt.maximizers.multistart import maximize
@@ -36,6 +35,7 @@ from bbopt.strategies.modelling import (
     outside,
     without_penalties,
 )
+from bbopt.strategies.remarks import held, risk, set_aside
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.process import GaussianProcess
@@ -198,11 +198,7 @@ class BayesianOptimization:
                 tags = [_tag(title, alone, fitted, failures, x[None]) for x in X]
         elif self.batch == "joint" and request.n > 1:
             shared["one_by_one"] = f"{request.n} are too many to be moved together, at most {_MOST_JOINT} are"
-        if penalties := int(np.count_nonzero(history.status == Status.COMPLETE)) - len(data.X):
-            shared["set_aside"] = penalties
-        if request.fixed is not None:
-            varying = [parameter.name for parameter in space.parameters if not parameter.is_constant]
-            shared["held"] = [varying[j] for j in np.flatnonzero(~np.isnan(request.fixed))]
+        shared |= set_aside(history, data) | held(space, request.fixed)
         return Proposals(X, [{**tag, "model": notes, **shared} for tag in tags])
 
     def _acquisition(
@@ -222,6 +218,4 @@ def _tag(
     """Return what explanations need to know of a point x (1, d), as plain data."""
     mean, sd = fitted.predict(x)
     tag: Tag = {"by": title, "mean": float(mean[0]), "sd": float(sd[0]), **criteria.doubt(promise, x)}
-    if failures is not None:
-        tag.update(chance=float(failures.probability(x)[0]), doubt=failures.doubt)
-    return tag
+    return tag | risk(failures, x)

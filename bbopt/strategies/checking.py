@@ -14,6 +14,7 @@ import numpy as np
 
 from bbopt.errors import SpaceError, UnsupportedError
 from bbopt.rng import Key
+from bbopt.space import Space
 from bbopt.spec import Spec
 from bbopt.strategies import criteria
 from bbopt.strategies.criteria import Criterion, Situation
@@ -71,6 +72,21 @@ def check_problem(surrogate: Any, acquisition: "str | Criterion", spec: Spec) ->
         _try_out.__wrapped__(surrogate, acquisition, spec)
     else:
         _try_out(surrogate, acquisition, spec)
+
+
+def check_bins(process: GaussianProcess, space: Space, bins: Space) -> None:
+    """Raise SpaceError for a kernel that suits a space, but not the bins (a space) that BAxUS searches."""
+    if space.d == 0:
+        return
+    try:
+        _ = Covariance(bins, process.kernel).hyperprior
+    except SpaceError as error:
+        own = [p.name for p in bins.parameters if p.name in space.names and not p.is_constant]
+        others = f", name only those in no bin ({', '.join(own)})" if own else ""
+        raise SpaceError(
+            f"BAxUS: the kernel of surrogate must suit the bins that stand for numeric parameters: {error}. "
+            f"Leave columns out{others}, or take TrustRegion, which has no bins; got {process.kernel!r}"
+        ) from error
 
 
 def _check_process(process: GaussianProcess, spec: Spec) -> None:

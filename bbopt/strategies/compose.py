@@ -8,6 +8,7 @@ from bbopt.data.history import History, Rows
 from bbopt.errors import SpaceError, SpaceExhausted
 from bbopt.rng import Key
 from bbopt.spec import Spec
+from bbopt.strategies.registry import make_strategy
 from bbopt.strategies.strategy import AnyStrategy, Proposals, Request, Supports
 from bbopt.types import is_whole
 
@@ -21,22 +22,25 @@ class Then:
 
     Parameters
     ----------
-    first : strategy
+    first : str or strategy
+        By name as in :class:`bbopt.Study`; the attribute is the strategy then.
     n : int
         Trials (asked or added) before ``after`` takes over.
-    after : strategy
+    after : str or strategy
+        As ``first``.
 
     Raises
     ------
     SpaceError
-        If n is negative or no integer.
+        If n is negative or no integer, or one of the others no strategy.
     """
 
-    first: AnyStrategy
+    first: str | AnyStrategy
     n: int
-    after: AnyStrategy
+    after: str | AnyStrategy
 
     def __post_init__(self) -> None:
+        _make(self, "first", "after")
         if not (is_whole(self.n) and self.n >= 0):
             raise SpaceError(f"Then: n must be an integer of at least 0, got {self.n!r}")
 
@@ -47,7 +51,7 @@ class Then:
 
     def batch_size(self, spec: Spec) -> int:
         """Return the natural batch of the strategy that does most of the work."""
-        return self.after.batch_size(spec)
+        return self._parts["after"].batch_size(spec)
 
     def init(self, spec: Spec, rng: Key) -> dict[str, Any]:
         """Return both states."""
@@ -67,7 +71,7 @@ class Then:
 
     @property
     def _parts(self) -> dict[str, AnyStrategy]:
-        return {"first": self.first, "after": self.after}
+        return _parts(self, "first", "after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,20 @@ class Alternate:
 
     Parameters
     ----------
-    one, other : strategy
-        ``one`` begins.
+    one, other : str or strategy
+        By name as in :class:`bbopt.Study`; the attributes are strategies then. ``one`` begins.
+
+    Raises
+    ------
+    SpaceError
+        For what is no strategy.
     """
 
-    one: AnyStrategy
-    other: AnyStrategy
+    one: str | AnyStrategy
+    other: str | AnyStrategy
+
+    def __post_init__(self) -> None:
+        _make(self, "one", "other")
 
     @property
     def supports(self) -> Supports:
@@ -111,11 +123,21 @@ class Alternate:
 
     @property
     def _parts(self) -> dict[str, AnyStrategy]:
-        return {"one": self.one, "other": self.other}
+        return _parts(self, "one", "other")
 
 
 Parts = Mapping[str, AnyStrategy]
 """Strategies by the word under which their states and tags are kept."""
+
+
+def _make(composed: Any, *names: str) -> None:
+    """Put strategies in the place of their names."""
+    for name in names:
+        object.__setattr__(composed, name, make_strategy(getattr(composed, name)))  # it is frozen
+
+
+def _parts(composed: Any, *names: str) -> dict[str, AnyStrategy]:
+    return {name: getattr(composed, name) for name in names}
 
 
 def _supports(parts: Parts) -> Supports:

@@ -25,7 +25,7 @@ All results are in the model, whose time grows with their cube: with 800 results
 factors the first ask took 19 s, later ones 1.5 s each. With more, take trust regions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from math import log
 from typing import Any, Literal
@@ -44,6 +44,7 @@ from bbopt.strategies.decomposition import canonical, sample
 from bbopt.strategies.designs import Sobol
 from bbopt.strategies.factoring import Results, State
 from bbopt.strategies.modelling import fit_failures, without_penalties
+from bbopt.strategies.remarks import held, risk, set_aside
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.surrogates.additive import AdditiveGP, Decomposition
 from bbopt.surrogates.outcomes import Outcome
@@ -173,7 +174,8 @@ class DuMBO:
         pending = np.vstack([data.X_pending, chosen])
         models = [state.process().fantasize(pending) for state in distinct]
         beta = self.beta * log(2 * len(data.X))
-        shared["chain"] = states[-1].notes()
+        shared |= {"chain": states[-1].notes(), **set_aside(history, data)}
+        shared |= held(results.space, request.fixed)
         inside = history.inside[data.numbers]
         good = data.X[inside][np.argsort(data.Y[inside, 0], kind="stable")[:_GOOD]]
         seen = np.vstack([history.X, chosen])
@@ -194,8 +196,8 @@ class DuMBO:
                 tolerance=self.tolerance,
             )
             tag: Tag = {"rounds": found.rounds, "gap": found.gap, "acquisition": float(goal.value(x)[0])}
-            expected = _expected(models, copies, results.outcome, x)
-            tags.append({"by": "summed bound of all factors", **tag, **expected, **shared})
+            tag |= _expected(models, copies, results.outcome, x) | risk(failures, x)
+            tags.append({"by": "summed bound of all factors", **tag, **shared})
             X = np.vstack([X, x])
             models = [model.fantasize(x) for model in models] if k + 1 < request.n else models
         return Proposals(X, tags)
@@ -233,7 +235,7 @@ class DuMBO:
 
 def _expected(models: Sequence[AdditiveGP], copies: Sequence[int], outcome: Outcome, x: FloatArray) -> Tag:
     """Return mean and standard deviation of the outcome at x (1, d), over all models."""
-    means, variances = np.transpose([(m[0], v[0]) for m, v in (model.predict(x) for model in models)])
+    means, variances = np.concatenate([model.posterior(x) for model in models], axis=-1)[:, 0]
     mean = np.average(means, weights=copies)
     variance = np.average(variances + (means - mean) ** 2, weights=copies)
     z, sd = np.array([mean]), np.sqrt([variance])
@@ -245,9 +247,10 @@ def _checked(decomposition: Any) -> tuple[tuple[str, ...], ...]:
     factors = list(decomposition) if _is_several(decomposition) else []
     are_names = [_is_several(one) and all(isinstance(name, str) for name in one) for one in factors]
     if not (factors and all(are_names)):
+        hint = ": sets have no order, give lists or tuples" if _has_sets(decomposition) else ""
         raise SpaceError(
             "DuMBO: decomposition must hold the names of every factor's parameters, such as "
-            f'[["x", "y"], ["y", "z"]], or be None, got {decomposition!r}'
+            f'[["x", "y"], ["y", "z"]], or be None, got {decomposition!r}{hint}'
         )
     for factor in factors:
         if twice := [name for k, name in enumerate(factor) if name in factor[:k]]:
@@ -256,6 +259,12 @@ def _checked(decomposition: Any) -> tuple[tuple[str, ...], ...]:
                 f"{list(factor)!r}"
             )
     return tuple(tuple(factor) for factor in factors)
+
+
+def _has_sets(decomposition: Any) -> bool:
+    return isinstance(decomposition, Set) or (
+        _is_several(decomposition) and any(isinstance(factor, Set) for factor in decomposition)
+    )
 
 
 def _is_several(value: Any) -> bool:

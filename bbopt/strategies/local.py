@@ -5,14 +5,16 @@ What trust regions (:mod:`bbopt.strategies.trust_region`) and nested embeddings
 here goes through a :class:`~bbopt.strategies.view.View`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from bbopt.acquisitions.acquisition import Acquisition, Sum
 from bbopt.acquisitions.improvement import LogExpectedImprovement
-from bbopt.data.history import Dataset, History
+from bbopt.data.history import Dataset, History, keys
 from bbopt.errors import FitError
 from bbopt.maximizers.box import LONGEST, SHORTEST, Box, climb_within
 from bbopt.rng import Key
@@ -21,6 +23,7 @@ from bbopt.strategies import criteria
 from bbopt.strategies.feasible import drawn_back, more_feasible, settled
 from bbopt.strategies.modelling import incumbent, is_noisy, learn_failures
 from bbopt.strategies.region import Region
+from bbopt.strategies.remarks import risk
 from bbopt.strategies.view import View
 from bbopt.surrogates.covariance import Covariance
 from bbopt.surrogates.feasibility import LogFeasibility
@@ -40,7 +43,7 @@ MOST_FAILED, MOST_PENDING = 200, 100
 """So many failed and pending runs are looked at, those nearest the centre."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """A process around a centre, and the candidates in a box about it.
 
@@ -69,6 +72,11 @@ class Place:
     lack: str
     notes: Tag
 
+    @cached_property
+    def keys(self) -> list[bytes]:
+        """The keys of the candidates, by which each point of a batch is told from those before."""
+        return keys(self.X)
+
     @property
     def trouble(self) -> str:
         """Why nothing was proposed."""
@@ -89,7 +97,7 @@ class Place:
         return values
 
     def most_promising(
-        self, model: Surrogate, taken: FloatArray, history: History, fixed: FloatArray | None
+        self, model: Surrogate, taken: set[bytes], history: History, fixed: FloatArray | None
     ) -> tuple[FloatArray | None, Tag]:
         """Return the point (d,) with the largest log expected improvement found in the box, and a tag.
 
@@ -97,8 +105,8 @@ class Place:
         ----------
         model : Surrogate
             The process, with what is pending.
-        taken : array (k, d)
-            Points already chosen.
+        taken : set of bytes
+            The keys of points already chosen, see :func:`bbopt.data.history.keys`.
         history : History
         fixed : array (d,) or None
         """
@@ -116,7 +124,8 @@ class Place:
         climbed = askable(self.view.up(climbed, fixed), history)
         X = np.concatenate([climbed, self.X])
         values = np.concatenate([goal.value(self.view.down(climbed)), values])
-        values[_are_in(X, taken)] = -np.inf
+        if taken:
+            values[_are_in([*keys(climbed), *self.keys], taken)] = -np.inf
         i = int(np.argmax(values)) if len(values) else -1
         if i < 0 or not values[i] > -np.inf:
             return None, {}
@@ -213,11 +222,13 @@ class LocalSearch:
         drawn: dict[int, FloatArray] = {}
         if self.acquisition == "thompson" or len(places) > 1:
             drawn = {r: place.paths(n, rng.child("place", r)) for r, place in places.items()}
-        models = {r: place.with_pending(history, rng.child("pending", r)) for r, place in places.items()}
+        models: dict[int, Surrogate] = {}  # with what is pending; paths are drawn without it
+        if self.acquisition == "logei":
+            models = {r: place.with_pending(history, rng.child("pending", r)) for r, place in places.items()}
         found: list[tuple[int, FloatArray, Tag]] = []
+        taken = set[bytes]()
         for k in range(n):
-            taken = np.array([x for _, x, _ in found]).reshape(len(found), history.spec.space.d)
-            lowest = {r: _lowest(values[:, k], places[r].X, taken) for r, values in drawn.items()}
+            lowest = {r: _lowest(values[:, k], places[r], taken) for r, values in drawn.items()}
             x: FloatArray | None = None
             for r in sorted(places, key=lambda r: lowest[r][0]) if drawn else places:
                 place, tag = places[r], Tag()
@@ -234,10 +245,9 @@ class LocalSearch:
             mean, sd = place.model.predict(y)
             is_averaged = self.acquisition == "logei" and place.is_noisy
             by = criteria.title("lognei" if is_averaged else self.acquisition)
-            tag = {"by": by, "mean": float(mean[0]), "sd": float(sd[0]), **tag}
-            if place.failures is not None:
-                tag.update(chance=float(place.failures.probability(y)[0]), doubt=place.failures.doubt)
+            tag = {"by": by, "mean": float(mean[0]), "sd": float(sd[0]), **tag, **risk(place.failures, y)}
             found.append((r, x, tag))
+            taken.update(keys(x[None]))
             if k + 1 < n and self.acquisition == "logei":
                 models[r] = models[r].fantasize(y)
         return found
@@ -286,13 +296,14 @@ def askable(X: FloatArray, history: History) -> FloatArray:
     return X[[number is None for number in history.numbers_of(X)]]
 
 
-def _lowest(values: FloatArray, X: FloatArray, taken: FloatArray) -> tuple[float, int]:
-    """Return the lowest of values (n,) at points X (n, d) that are not taken, or inf, and its row."""
-    values = np.where(_are_in(X, taken), np.inf, values)
+def _lowest(values: FloatArray, place: Place, taken: set[bytes]) -> tuple[float, int]:
+    """Return the lowest of values (n,) at candidates that are not taken, or inf, and its row."""
+    if taken:
+        values = np.where(_are_in(place.keys, taken), np.inf, values)
     row = int(np.argmin(values)) if len(values) else -1
     return (float(values[row]) if row >= 0 else np.inf), row
 
 
-def _are_in(X: FloatArray, taken: FloatArray) -> BoolArray:
-    """Return which rows of X (n, d) are among those of taken (k, d)."""
-    return np.asarray((X[:, None] == taken).all(axis=2).any(axis=1))
+def _are_in(names: Sequence[bytes], taken: set[bytes]) -> BoolArray:
+    """Return which keys are among those taken, (n,)."""
+    return np.array([name in taken for name in names], np.bool_)

@@ -16,10 +16,15 @@ from bbopt.surrogates.feasibility import LogFeasibility
 from bbopt.surrogates.local import CENTRES
 from bbopt.surrogates.surrogate import Surrogate
 from bbopt.surrogates.threads import single_threaded
-from bbopt.types import FloatArray, IntArray, Tag
+from bbopt.types import BoolArray, FloatArray, IntArray, Tag
 
 PENALTY = 1e5
 """How many times the usual spread of results a result must be off to count as a failure."""
+ALONE = 1e3
+"""How many times as far from the best as the next lower result a failure must be, at least."""
+TIED = 3e-7
+"""First results that spread by less than this, relative to their size, may differ by rounding alone: their
+size takes the place of the spread. An offset of a million times their spread leaves them more."""
 NOISY = 0.05
 """Learnt noise above this standard deviation, in units of the outcomes' spread, is not ignored."""
 _FEW_RESULTS = 5
@@ -85,17 +90,28 @@ def without_penalties(data: Dataset) -> Dataset:
 
     Many tell 1e20 where a run breaks. A process would spend its length-scales on such a cliff, however its
     height is transformed, and learn nothing of the rest. So a result counts as a failure where it is
-    PENALTY times as far above the better part of the first results as these spread down to the best. The
-    first ones are looked at because later ones gather around the optimum, where they spread over nothing.
+    PENALTY times as far above the better part of the first results as these spread down to the best, and
+    alone: see :func:`_alone`. The first ones are looked at because later ones gather around the optimum,
+    where they spread over nothing.
     """
     y = data.Y[:, 0]
     if len(y) < _FEW_RESULTS:
         return data
     z = y / max(float(np.abs(y).max()), np.finfo(np.float64).tiny)
-    early = np.sort(z[: max(_FEW_RESULTS, len(z) // 5)])
-    usual = early[-(-3 * len(early) // 5) - 1]
-    is_penalty = z - usual > PENALTY * (usual - z.min())
-    if usual == z.min() or not is_penalty.any():
+    early = z[: max(_FEW_RESULTS, len(z) // 5)]
+    usual = np.sort(early)[-(-3 * len(early) // 5) - 1]
+    # First results may lie next to each other too, where a study goes on from the best of another one. Near
+    # an optimum, results rise with the square of the distance.
+    places = np.clip(data.X[: len(early)][early <= usual], 0.0, 1.0)
+    extent = np.square(np.ptp(places, axis=0)).sum() / max(data.X.shape[1], 1)
+    spread = usual - z.min()
+    if spread <= TIED * abs(usual):
+        spread = abs(usual)
+    is_far = extent * (z - usual) > PENALTY * spread
+    if spread == 0 or not is_far.any():
+        return data
+    is_penalty = _alone(z - z.min(), is_far)
+    if not is_penalty.any():
         return data
     kept = ~is_penalty
     return replace(
@@ -107,6 +123,28 @@ def without_penalties(data: Dataset) -> Dataset:
         numbers=data.numbers[kept],
         X_failed=np.concatenate([data.X_failed, data.X[is_penalty]]),
     )
+
+
+def _alone(height: FloatArray, is_far: BoolArray) -> BoolArray:
+    """Return which results lie above a cliff, where results are the same, or rise by another cliff.
+
+    One penalty is told again and again, or dwarfs another one. Results that differ by less are those of an
+    objective that varies a lot, or whose first results were nearly the same.
+
+    Parameters
+    ----------
+    height : array (n,)
+        Results, counted from the best.
+    is_far : array (n,) of bool
+        Which may be penalties: the highest ones, not all.
+    """
+    rising = np.sort(height)
+    n_usual = len(height) - np.count_nonzero(is_far)
+    low, high = rising[n_usual - 1 : -1], rising[n_usual:]
+    is_cliff = high >= ALONE * low
+    is_slope = ~is_cliff & (high > (1.0 + 1.0 / ALONE) * low)
+    cliffs = np.flatnonzero(is_cliff & (np.arange(len(high)) > np.flatnonzero(is_slope).max(initial=-1)))
+    return height >= high[cliffs[0]] if len(cliffs) else np.zeros(len(height), np.bool_)
 
 
 def is_noisy(model: Surrogate, data: Dataset, noise: float | None) -> bool:
@@ -147,7 +185,7 @@ def fit_history(history: History, surrogate: Fit) -> Surrogate:
     FitError
         Where nothing is complete, or nothing can be fitted.
     """
-    data = history.dataset()
+    data = without_penalties(history.dataset())
     if not len(data.X):
         raise FitError("no trial is complete yet")
     with single_threaded():

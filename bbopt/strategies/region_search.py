@@ -17,6 +17,7 @@ from bbopt.spec import Spec
 from bbopt.strategies.local import Choice, LocalSearch, Place
 from bbopt.strategies.modelling import without_penalties
 from bbopt.strategies.region import Region, Sides
+from bbopt.strategies.remarks import held, set_aside
 from bbopt.strategies.strategy import Proposals, Request, Supports
 from bbopt.strategies.view import View
 from bbopt.surrogates.process import GaussianProcess
@@ -106,7 +107,7 @@ class RegionSearch:
         return SpaceError(f"{type(self).__name__}: {name} must be {right}, got {getattr(self, name)!r}")
 
 
-def outcomes(trials: Rows) -> FloatArray:
+def told_values(trials: Rows) -> FloatArray:
     """Return what regions are told of trials, (k,): minimised, inf for those that failed or ran outside."""
     y = trials.Y[:, 0]
     return np.where((trials.status == Status.COMPLETE) & np.isfinite(y) & trials.inside, y, np.inf)
@@ -151,25 +152,39 @@ def search_regions(
     history, request, rng
         As for a strategy's ``ask``.
     """
-    space, places = history.spec.space, dict[int, Place]()
+    space, fixed = history.spec.space, request.fixed
     rng = rng.child("ask", len(history))
     data = without_penalties(history.dataset())
-    trouble = "no region has a result"
+    places, trouble = dict[int, Place](), "no region has a result"
     with single_threaded():
         for r, region in regions.items():
             notes = history.latest(_notes(r)).get(_notes(r), {})
             previous = notes if notes.get("in_epoch") == region.epoch else {}
             key = rng.child("region", r)
             try:
-                places[r] = search.place(views[r], region, data, history, request.fixed, previous, key)
+                places[r] = search.place(views[r], region, data, history, fixed, previous, key)
             except FitError as error:
                 trouble = str(error)
-        found = search.propose(places, request.n, history, request.fixed, rng) if places else []
+        found = search.propose(places, request.n, history, fixed, rng) if places else []
     if places:
         trouble = "; ".join(dict.fromkeys(place.trouble for place in places.values()))
     spare = request.n - len(found)
     X = np.array([x for _, x, _ in found]).reshape(len(found), space.d)
-    X = np.concatenate([X, space.sample(spare, rng.child("fallback"), fixed=request.fixed)])
+    X = np.concatenate([X, space.sample(spare, rng.child("fallback"), fixed=fixed)])
+    left_out, known = set_aside(history, data), held(space, fixed)
+    tags = [{**tag, **left_out, **known} for tag in _tags(found, regions, places, history)]
+    r = min(regions)  # a random point counts, too: a region in which all was asked is to come to an end
+    random = {**regions[r].tag(r), "out": request.n, "fallback": trouble, **known}
+    return Proposals(X, [*tags, *(dict(random) for _ in range(spare))])
+
+
+def _tags(
+    found: list[tuple[int, FloatArray, Tag]],
+    regions: dict[int, Region],
+    places: dict[int, Place],
+    history: History,
+) -> list[Tag]:
+    """Return the tags of what was found, with what regions and the next fits are to remember."""
     out = {r: sum(owner == r for owner, _, _ in found) for r in regions}
     for number in history.pending():
         owner = history.tag(int(number)).get("region")
@@ -184,9 +199,7 @@ def search_regions(
         kept = [r] if tags else sorted(notes, key=lambda s: s == r)
         models = {_notes(s): notes[s] for s in kept}
         tags.append({**tag, **regions[r].tag(r), "out": out[r], **models})
-    r = min(regions)  # a random point counts, too: a region in which all was asked is to come to an end
-    tags += [{**regions[r].tag(r), "out": request.n, "fallback": trouble} for _ in range(spare)]
-    return Proposals(X, tags)
+    return tags
 
 
 def _notes(r: int) -> str:

@@ -87,13 +87,8 @@ class Subspace:
         self.bins = split(self.bins, n_new, rng.child("split", self.n_splits))
 
 
-def names_of(space: Space) -> list[str]:
-    """Return the names of the columns that are binned."""
-    varying = [parameter.name for parameter in space.parameters if not parameter.is_constant]
-    return [varying[j] for j in binned(space)]
-
-
 def are_named(space: Space, names: object) -> BoolArray:
     """Return which binned columns are among the names, (p,)."""
     listed = names if isinstance(names, list) else []
-    return np.isin(names_of(space), listed) if listed else np.zeros(len(binned(space)), np.bool_)
+    varying = [parameter.name for parameter in space.parameters if not parameter.is_constant]
+    return np.array([varying[j] in listed for j in binned(space)], np.bool_)

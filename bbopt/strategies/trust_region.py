@@ -17,6 +17,7 @@ What differs from the paper:
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +28,8 @@ from bbopt.spec import Spec
 from bbopt.strategies.checking import check_problem
 from bbopt.strategies.designs import Sobol, initial_size
 from bbopt.strategies.region import Region
-from bbopt.strategies.region_search import RegionSearch, n_lacking, outcomes, search_regions
+from bbopt.strategies.region_search import RegionSearch, n_lacking, search_regions, told_values
+from bbopt.strategies.remarks import held
 from bbopt.strategies.strategy import Proposals, Request
 from bbopt.strategies.view import Whole
 from bbopt.types import Tag, is_whole
@@ -88,7 +90,7 @@ class TrustRegion(RegionSearch):
     def tell(self, state: Regions, trials: Rows, rng: Key) -> Regions:
         """Fold trials into the region that asked for them, foreign ones into the one of their number."""
         failures = self.failures if self.failures is not None else max(4, trials.spec.space.d)
-        values = outcomes(trials)
+        values = told_values(trials)
         for k, tag in enumerate(trials.tags):
             number = int(trials.numbers[k])
             state.newest = max(state.newest, number)
@@ -101,11 +103,16 @@ class TrustRegion(RegionSearch):
         return state
 
     def ask(self, state: Regions, history: History, request: Request, rng: Key) -> Proposals:
-        """Propose n points: designs of regions that lack them first, then the most promising ones."""
+        """Propose n points: designs of regions that lack them first, then the most promising ones.
+
+        A region whose whole design failed gets more of it, one trial an ask when it is its turn, until it has
+        a result.
+        """
         regions = dict(enumerate(state.regions))
-        owners: list[int] = []
-        for r, region in regions.items():
-            owners += [r] * self._n_lacking(r, region, history)
+        lacking = {r: self._n_lacking(r, region, history) for r, region in regions.items()}
+        owners = [r for r, n in lacking.items() for _ in range(n)]
+        turns = {number % self.n_regions for number in range(len(history), len(history) + request.n)}
+        owners += [r for r in turns if not lacking[r] and self._has_nothing(r, regions[r], history)]
         ready = {r: region for r, region in regions.items() if region.centre is not None}
         if not ready:  # everything is pending or failed: more of the design
             owners += [0] * request.n
@@ -114,7 +121,8 @@ class TrustRegion(RegionSearch):
         if owners:
             design = Sobol().ask(None, history, Request(len(owners), request.fixed), rng)
             X, epochs = design.X, [{"region": r, "epoch": regions[r].epoch} for r in owners]
-            tags = [{**tag, **epoch} for tag, epoch in zip(design.tags, epochs, strict=True)]
+            known = held(history.spec.space, request.fixed)
+            tags = [{**tag, **epoch, **known} for tag, epoch in zip(design.tags, epochs, strict=True)]
         if len(owners) < request.n:
             rest = Request(request.n - len(owners), request.fixed)
             views = dict.fromkeys(ready, Whole(history.spec.space))
@@ -130,8 +138,15 @@ class TrustRegion(RegionSearch):
     def _n_lacking(self, r: int, region: Region, history: History) -> int:
         """Return how many trials a region's design still lacks in this epoch."""
         size = self.n_initial if self.n_initial is not None else initial_size(history.spec.space)
+        return n_lacking(size, region.after, history, partial(self._is_of, r, region))
 
-        def counts(number: int, tag: Tag) -> bool:
-            return self._owner(tag, number) == r and region.is_of(tag)
+    def _has_nothing(self, r: int, region: Region, history: History) -> bool:
+        """Whether a region has no centre, and nothing out that could give it one: its whole design failed."""
+        if region.centre is not None:
+            return False
+        numbers = [int(number) for number in history.pending() if number > region.after]
+        return not any(self._is_of(r, region, number, history.tag(number)) for number in numbers)
 
-        return n_lacking(size, region.after, history, counts)
+    def _is_of(self, r: int, region: Region, number: int, tag: Tag) -> bool:
+        """Whether a trial belongs to a region, and to its epoch."""
+        return self._owner(tag, number) == r and region.is_of(tag)

@@ -56,7 +56,7 @@ def explain(trial: Trial, strategy: AnyStrategy, spec: Spec) -> str:
                 f", if it depends on the place: after so few failures that is doubted ({tag['doubt']:.0%})"
             )
         parts.append(chance)
-    if "held" in tag:
+    if tag.get("held"):  # constants alone may have been fixed
         parts.append(f"{listed(tag['held'])} {'was' if len(tag['held']) == 1 else 'were'} fixed by you")
     if "failures_ignored" in tag:
         reason = tag["failures_ignored"]
@@ -101,7 +101,9 @@ def _region(tag: dict[str, Any]) -> str:
     text = (
         f"it lies in {which}: a box about its best point with sides of about {tag['length']:.3g}, 1 being all"
     )
-    return text + (f", in {tag['bins']} bins of parameters that move together" if "bins" in tag else "")
+    if "bins" in tag:
+        text += f", in {_counted(tag['bins'], 'bin')} of parameters that move together"
+    return text
 
 
 def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
@@ -128,6 +130,8 @@ def _promise(tag: dict[str, Any], spec: Spec) -> list[str]:
         parts.append(f"{share:.0%} of what it promises comes from not knowing (exploration): {reason}")
     if "outcome" in tag:
         parts.append(_form(tag))
+    elif tag.get("set_aside"):
+        parts.append(_set_aside(tag["set_aside"], "result"))
     return parts
 
 
@@ -137,7 +141,7 @@ def _form(tag: dict[str, Any]) -> str:
     how = _OUTCOMES.get(kind, kind)
     if how is not kind:  # too few distinct results have no power
         how = _OUTCOMES["standardize"] if "{" in how and power is None else how.format(power=power)
-    text = f"the model was fitted to {n} results, {how}"
+    text = f"the model was fitted to {_counted(n, 'result')}, {how}"
     if "instead_of" in tag:
         text += f' ("{tag["instead_of"]}" was asked for, but takes none of 0 or less)'
     if tag.get("exact"):
@@ -146,10 +150,7 @@ def _form(tag: dict[str, Any]) -> str:
             "others of each point"
         )
     if tag.get("set_aside"):
-        text += (
-            f" ({tag['set_aside']} others are so far off that they count as failures, or lie far outside the "
-            "space)"
-        )
+        text += f" ({_set_aside(tag['set_aside'], 'other')})"
     if tag.get("warped"):
         text += ", with learnt warping of the parameters' scales"
     if tag.get("members"):
@@ -162,6 +163,14 @@ def _form(tag: dict[str, Any]) -> str:
             "to its diagonal"
         )
     return text
+
+
+def _set_aside(n: int, what: str) -> str:
+    """Return why so many results are in no model."""
+    far = f"{_counted(n, what)} {'is' if n == 1 else 'are'} so far off that "
+    if n == 1:
+        return far + "it counts as a failure, or lies far outside the space"
+    return far + "they count as failures, or lie far outside the space"
 
 
 def _edges(trial: Trial, space: Space) -> list[str]:
@@ -177,6 +186,11 @@ def _edges(trial: Trial, space: Space) -> list[str]:
         if names:
             parts.append(f"{listed(names)} {'is' if len(names) == 1 else 'are'} at the {word} value")
     return parts
+
+
+def _counted(n: Any, what: str) -> str:
+    """Return "1 bin" or "2 bins"."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def listed(words: list[str]) -> str:

@@ -156,8 +156,8 @@ class AdditiveGP:
 
         return mean, np.maximum(variance, floor), pull
 
-    def predict(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the mean and the variance (b,) of the sum of all factors, in model units."""
+    def posterior(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return means and variances (b, 1) of the sum of all factors at X (b, d), in model units."""
         F, scales = self.features(X), self.scales
         k = np.zeros((len(X), len(self.F)))
         for w, scale in zip(self.weights, scales, strict=True):
@@ -166,13 +166,13 @@ class AdditiveGP:
         V = whiten(k, self.L_inverse)
         total = float(scales.sum())
         variance = total - np.einsum("bn,bn->b", V, V)
-        return mean, np.maximum(variance, TINY_VARIANCE * total)
+        return mean[:, None], np.maximum(variance, TINY_VARIANCE * total)[:, None]
 
     def fantasize(self, X: FloatArray) -> "AdditiveGP":
         """Return the process as if the means at X (q, d) had been told; hyper-parameters stay."""
         if not len(X):
             return self
-        X_all, y = np.concatenate([self.X, X]), np.concatenate([self.y, self.predict(X)[0]])
+        X_all, y = np.concatenate([self.X, X]), np.concatenate([self.y, self.posterior(X)[0][:, 0]])
         noise = np.concatenate([self.noise, np.full(len(X), np.exp(self.theta[-1]))])
         return AdditiveGP.build(self.features, self.decomposition, self.theta, X_all, y, noise)
 

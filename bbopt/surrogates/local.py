@@ -133,8 +133,8 @@ class LocalGP:
     def fitted(self) -> FloatArray:
         """Posterior means there, (c, s); neighbours are looked at where these are lowest."""
         fitted = self.core.fitted.copy()
-        lowest = np.argsort(fitted.mean(axis=1), kind="stable")[:_CHECKED]
-        fitted[lowest] = self.posterior(self.X[lowest])[0]
+        good = np.argsort(fitted.mean(axis=1), kind="stable")[:_CHECKED]
+        fitted[good] = self.posterior(self.X[good])[0]
         return fitted
 
     @property
@@ -205,6 +205,9 @@ class LocalGP:
     def _joint(self, X: FloatArray, held: bool = False) -> tuple[FloatArray, FloatArray, Pullback]:
         core, s = self.core, self.core.hyperparameters.scale
         (t, q, d), c = X.shape, len(core.X)
+        if not t:  # there are no neighbours to stack
+            nothing = np.empty((0, q, core.residual.shape[1])), np.empty((0, 1, q, q))
+            return *nothing, lambda d_mean, d_covariance: np.empty_like(X)
         at, to_X = core.covariance.place_points(core.hyperparameters.theta, X.reshape(t * q, d))
         k, pull_core = at.cross(core.placed)
         k *= s

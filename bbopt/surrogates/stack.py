@@ -133,7 +133,8 @@ class Stack:
 
     def _means(self, k: FloatArray) -> FloatArray:
         mean = self.mean[:, None, None] + k @ self.residual
-        return np.ascontiguousarray(mean.transpose(1, 0, 2)).reshape(k.shape[1], -1)
+        (members, b, _), r = k.shape, self.residual.shape[2]
+        return np.ascontiguousarray(mean.transpose(1, 0, 2)).reshape(b, members * r)
 
     def _variances(self, V: FloatArray) -> FloatArray:
         """Return the members' variances (M, b)."""

@@ -178,10 +178,18 @@ def _ablations():
             ours, other = np.clip(table.at(), SOLVED, 1e100)
             better, worse = (ours < other).sum(), (ours > other).sum()
             time = f"{_seconds(table, name) / _seconds(table, 'bbopt'):.1f}"
-            what = name.removeprefix("bbopt:")
+            what = name.removeprefix("bbopt:") + ("" if _same_source(table, name) else " \\*")
             rows.append((what, suite, better, worse, _decades(table, ours, other), time))
     header = ["changed", "suite", "default better", "worse", "decades that it costs (cells)", "times the CPU"]
     return _markdown(header, sorted(rows)) if rows else "None was run.\n"
+
+
+def _same_source(table, name):
+    """Whether the same code ran both of every pair."""
+    ours, others = (
+        [table.runs[cell, one].versions.get("source") for cell in table.cells] for one in ("bbopt", name)
+    )
+    return ours == others
 
 
 def _seconds(table, name):

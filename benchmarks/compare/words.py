@@ -37,7 +37,8 @@ ABLATIONS = """bbopt with one thing changed (`bbopt:NAME` as optimizer; `optimiz
 what), against itself on the same cells of the tuning half: on how many it is better and worse, and by how
 many powers of ten the change makes regret larger, with 95% bootstrap intervals, over those cells whose
 optimum is known: ratios of other regrets would mean nothing. Below 1e-8 a problem counts as solved. The last
-column is how many times as much CPU the changed one took to ask and tell.
+column is how many times as much CPU the changed one took to ask and tell. A * means that another state of
+bbopt's code ran the default.
 """
 OTHERS = """Optimizers that were run on some suites only: their mean rank among the mandatory ones and
 themselves.

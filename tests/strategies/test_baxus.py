@@ -3,10 +3,20 @@
 import numpy as np
 import pytest
 
-from bbopt import BayesianOptimization, Categorical, Integer, Real, Space, SpaceError, Study
+from bbopt import (
+    BayesianOptimization,
+    Categorical,
+    GaussianProcess,
+    Integer,
+    Real,
+    Space,
+    SpaceError,
+    Study,
+)
 from bbopt.rng import Key
 from bbopt.strategies.baxus import BAxUS
 from bbopt.strategies.embedding import Embedding, binned, first_bins, split
+from bbopt.surrogates import Matern
 
 MIXED = Space(
     [
@@ -52,7 +62,7 @@ def test_after_the_splits_the_dimension_is_nearest_to_that_of_the_space(b, D):
 def test_the_budgets_of_the_stages_add_up_to_all(D, N):
     strategy = BAxUS(budget=N + 10)
     d0, n = strategy.first_dimension(D), strategy.n_splits(D)
-    stages = [strategy.budget_of(d0 * 4**i, D) for i in range(n + 1)]
+    stages = [strategy.budget_of(d0 * 4**i, cube(D)) for i in range(n + 1)]
     assert sum(stages) == pytest.approx(N, abs=n + 1)
     assert stages[-1] / stages[-2] == pytest.approx(4, rel=0.05)
 
@@ -228,6 +238,15 @@ def test_asks_that_all_fix_the_same_columns_leave_a_search():
     assert "length" in study.ask().tag, "results with fixed values count afterwards, too"
 
 
+def test_parameters_in_no_bin_are_named_among_the_fixed_ones_too():
+    study = Study(Space([*cube(3).parameters, Categorical("c", ["a", "b"])]), strategy=BAxUS(n_initial=2))
+    for _ in range(3):
+        study.tell(study.ask(fixed={"c": "b", "x1": 0.2}), 1.0)
+    assert [trial.tag["held"] for trial in study.trials] == [["x1", "c"]] * 3
+    assert study.explain(2).endswith("x1 and c were fixed by you.")
+    assert study._session.state().apart.tolist() == [False, True, False]
+
+
 def test_columns_set_by_others_do_not_decide_who_is_in_the_subspace():
     bins, signs = np.array([0, 0, 0, 1]), np.ones(4)
     apart = np.array([True, False, True, True])
@@ -266,6 +285,36 @@ def test_the_design_lies_in_the_subspace_and_meets_constraints_that_leave_little
     assert len(np.unique(X, axis=0)) == 15
     assert ["length" in trial.tag for trial in study.trials] == [False] * 5 + [True] * 10
     assert not any("fallback" in trial.tag for trial in study.trials)
+
+
+@pytest.mark.parametrize(
+    ("n_others", "size"), [(0, 10), (3, 13), (10, 20), (100, 20)], ids=["reals", "few", "as many", "more"]
+)
+def test_columns_in_no_bin_lengthen_the_design_up_to_a_limit(n_others, size):
+    others = [Categorical(f"c{k}", ["a", "b"]) for k in range(n_others)]
+    space = Space([*(Real(f"x{k}", -1, 1) for k in range(64)), *others])
+    study = told(Study(space, strategy=BAxUS(budget=100), seed=0), lambda x: x[0], 21)
+    assert sum("length" not in trial.tag for trial in study.trials) == size
+    d0, n = BAxUS().first_dimension(64), BAxUS().n_splits(64)
+    stages = [BAxUS(budget=100).budget_of(d0 * 4**i, space) for i in range(n + 1)]
+    assert sum(stages) == pytest.approx(100 - size, abs=n + 1)
+
+
+def test_kernels_on_columns_that_are_in_bins_are_refused_before_anything_is_stored(tmp_path):
+    def strategy(kernel):
+        return BAxUS(surrogate=GaussianProcess(kernel=kernel), n_initial=2)
+
+    path, space = tmp_path / "study.db", Space([*cube(4).parameters, Categorical("c", ["a", "b"])])
+    for kernel in (Matern(columns=("x1", "x2")), Matern() + Matern(columns=("x3", "c"))):
+        with pytest.raises(
+            SpaceError, match=r"got 'x\d'.*name only those in no bin \(c\), or take TrustRegion"
+        ):
+            Study(space, strategy=strategy(kernel), storage=path)
+    assert not path.exists()
+    with pytest.raises(SpaceError, match=r"Leave columns out, or take TrustRegion, .*; got Matern\("):
+        Study(cube(4), strategy=strategy(Matern(columns=("x1",))))
+    study = told(Study(space, strategy=strategy(Matern() + Matern(columns=("c",))), seed=0), np.sum, 4)
+    assert "length" in study.trials[-1].tag
 
 
 @pytest.mark.parametrize("setting", [{"budget": 0}, {"new_bins": 0}, {"n_initial": 0}, {"acquisition": "ei"}])

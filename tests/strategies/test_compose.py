@@ -2,7 +2,19 @@
 
 import pytest
 
-from bbopt import Alternate, Grid, Integer, Random, Real, Sobol, Space, SpaceExhausted, Study, Then
+from bbopt import (
+    Alternate,
+    Grid,
+    Integer,
+    Random,
+    Real,
+    Sobol,
+    Space,
+    SpaceError,
+    SpaceExhausted,
+    Study,
+    Then,
+)
 from bbopt.strategies.registry import make_strategy, strategy_from_dict, strategy_to_dict
 
 PLANE = Space([Real("x", 0, 1), Real("y", 0, 1)])
@@ -62,3 +74,28 @@ def test_a_journal_holds_it():
     assert strategy_from_dict(strategy_to_dict(BOTH)) == BOTH
     assert BOTH.supports.objectives == 1
     assert BOTH.batch_size(Study(PLANE, strategy=BOTH).spec) == 1
+
+
+def test_parts_are_given_by_name_as_well(tmp_path):
+    assert Alternate("bo", "turbo") == BOTH
+    strategy = Then("sobol", 3, Alternate("bo", Random()))
+    assert strategy == Then(Sobol(), 3, Alternate(make_strategy("bo"), Random()))
+    with_names = Study(PLANE, strategy=strategy, storage=tmp_path / "study.jsonl")
+    assert parts(with_names) == []
+    with_names.ask(5)
+    with_names.close()
+    assert Study.open(tmp_path / "study.jsonl").strategy == strategy
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Alternate("bo", "trubo"), "strategy 'trubo' is unknown.*did you mean 'turbo'"),
+        (lambda: Then("sobol", 3, Random), "Random'> is a class: make an object of it"),
+        (lambda: Then("then", 3, "bo"), "strategy 'then' needs first, n, after"),
+        (lambda: Then(None, 3, "bo"), "None lacks init"),
+    ],
+)
+def test_parts_that_are_no_strategies_are_refused_at_once(make, says):
+    with pytest.raises(SpaceError, match=says):
+        make()

@@ -231,7 +231,9 @@ def test_it_is_written_and_read_as_plain_data():
         ({"decomposition": "ab"}, "decomposition must hold"),
         ({"decomposition": [["a"], []]}, "decomposition must hold"),
         ({"decomposition": []}, "decomposition must hold"),
-        ({"decomposition": [["a", 3]]}, "decomposition must hold"),
+        ({"decomposition": [["a", 3]]}, r"decomposition must hold.*got \[\['a', 3\]\]$"),
+        ({"decomposition": [{"a"}, {"b"}]}, "sets have no order, give lists or tuples"),
+        ({"decomposition": {("a", "b")}}, "sets have no order, give lists or tuples"),
     ],
 )
 def test_wrong_arguments_are_named(options, words):
@@ -255,3 +257,17 @@ def test_one_result_among_failures_is_enough_to_go_on():
         else:
             study.fail(trial, "broke")
     assert "chain" in study.ask().tag
+
+
+def test_what_counts_as_a_failure_what_is_risked_and_what_was_fixed_is_said():
+    study = run(DuMBO(decomposition=PAIRS), 10)
+    study.tell(study.ask(), 1e20)
+    trial = study.ask(fixed={"a": 0.2, "c": 0.4})
+    assert trial.tag["set_aside"] == 1
+    assert trial.tag["held"] == ["a", "c"]
+    assert 0 < trial.tag["chance"] <= 1
+    text = study.explain(trial)
+    assert "(the largest summed bound of all factors less the risk of failing found, " in text
+    assert "1 result is so far off that it counts as a failure, or lies far outside the space" in text
+    assert "its chance not to fail is put at" in text
+    assert text.endswith("a and c were fixed by you.")

@@ -1,14 +1,16 @@
 """TuRBO: its counters against the paper's written down a second time, its box, and what it finds."""
 
+import tracemalloc
 from math import ceil
 
 import numpy as np
 import pytest
 
 from bbopt import Categorical, GaussianProcess, Integer, Objective, Real, Sobol, Space, SpaceError, Study
+from bbopt.data.history import keys
 from bbopt.maximizers.box import Box, climb_within, proportions
 from bbopt.rng import Key
-from bbopt.strategies.local import Place
+from bbopt.strategies.local import Place, _lowest
 from bbopt.strategies.region import Region, Sides
 from bbopt.strategies.trust_region import TrustRegion
 
@@ -281,6 +283,33 @@ def test_failed_runs_count_as_failures_and_abandoned_ones_do_not():
     assert study._session.state().regions[0].failures == 3
 
 
+def with_a_region_that_failed():
+    """A study of two regions, of which the second one's whole design failed."""
+    study = Study(PLANE, strategy=TrustRegion(n_regions=2, n_initial=4), seed=0)
+    told(study, lambda x: float(np.sum((x - 0.3) ** 2)), 4)
+    for _ in range(4):
+        study.fail(study.ask(), "broke")
+    return study
+
+
+def test_a_region_whose_whole_design_failed_goes_on_with_it_until_there_is_a_result():
+    study = with_a_region_that_failed()
+    told(study, lambda x: float(np.sum((x - 0.3) ** 2)), 1)
+    study.fail(study.ask(), "broke")
+    told(study, lambda x: float(np.sum((x - 0.8) ** 2)) - 1.0, 6)
+    tags = [trial.tag for trial in study.trials[8:]]
+    assert [tag["region"] for tag in tags[:4]] == [0, 1, 0, 1], "the other region has its turns"
+    assert ["length" in tag for tag in tags] == [True, False, True, False] + [True] * 4
+    assert all("model of region 1" in tag for tag in tags[4:])
+
+
+def test_what_is_out_for_a_region_without_a_result_is_waited_for():
+    study = with_a_region_that_failed()
+    tags = [trial.tag for trial in (*study.ask(2), *study.ask(2))]
+    assert [tag["region"] for tag in tags] == [1, 0, 0, 0]
+    assert ["length" in tag for tag in tags] == [False, True, True, True]
+
+
 def test_runs_outside_the_space_are_no_centre():
     study = Study(PLANE, strategy=TrustRegion(n_initial=2), seed=0)
     told(study, lambda x: 1.0, 3)
@@ -432,3 +461,36 @@ def test_a_batch_holds_the_notes_of_other_regions_once():
     assert all(word in first.tag for word in notes)
     for trial in others:
         assert [word for word in notes if word in trial.tag] == [f"model of region {trial.tag['region']}"]
+
+
+def test_fixed_parameters_are_named():
+    study = Study(PLANE, strategy=TrustRegion(n_initial=2), seed=0)
+    for _ in range(3):
+        study.tell(study.ask(fixed={"b": 0.3}), 1.0)
+    assert [trial.tag["held"] for trial in study.trials] == [["b"]] * 3
+    assert study.explain(2).endswith("b was fixed by you.")
+    assert "held" not in study.ask().tag
+
+
+# -- what a batch costs -------------------------------------------------------------------------------
+
+
+def test_points_of_a_batch_are_told_apart_without_comparing_all_with_all():
+    X = np.random.default_rng(0).random((500, 40))
+    place = Place(None, None, None, False, None, X, "", {})
+    taken, values = set(keys(X[::2])), np.zeros(500)
+    tracemalloc.start()
+    assert _lowest(values, place, taken) == (0.0, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * X.nbytes, "all comparisons are 500 x 250 x 40 booleans, 31 times as many bytes"
+    assert _lowest(values, place, set(place.keys)) == (np.inf, 0)
+
+
+def test_samples_need_no_model_of_what_is_pending(monkeypatch):
+    study = Study(PLANE, strategy=TrustRegion(n_initial=4, acquisition="thompson"), seed=0)
+    told(study, lambda x: float(x.sum()), 4)
+    monkeypatch.setattr(Place, "with_pending", None)
+    trials = study.ask(3)
+    assert len({tuple(trial.params.values()) for trial in trials}) == 3
+    assert all(trial.tag["by"] == "Thompson sample" for trial in trials)

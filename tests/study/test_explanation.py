@@ -4,8 +4,11 @@ from math import nan
 
 import pytest
 
-from bbopt import BayesianOptimization, Categorical, Objective, Real, Space, SpaceError, Spec, Trial
+from bbopt import BayesianOptimization, Categorical, Objective, Real, Space, SpaceError, Spec, Study, Trial
+from bbopt.space import Constant
 from bbopt.strategies.auto import Auto
+from bbopt.strategies.baxus import BAxUS
+from bbopt.strategies.trust_region import TrustRegion
 from bbopt.study.explanation import explain
 
 SPEC = Spec.of(Space([Real("x", 0, 1)]), "f")
@@ -27,6 +30,21 @@ def words(**model):
         ({"outcome": "power-tail"}, "fitted to 30 results, centred and scaled."),
         ({"outcome": "log", "power": 0.0}, "fitted to 30 results, as their logarithms."),
         ({"outcome": "of {my} own", "n": 3}, "fitted to 3 results, of {my} own."),
+        ({"outcome": "standardize", "n": 1}, "fitted to 1 result, centred and scaled."),
+        (
+            {"outcome": "standardize", "set_aside": 1},
+            "(1 other is so far off that it counts as a failure, or lies far outside the space).",
+        ),
+        (
+            {"outcome": "standardize", "set_aside": 2},
+            "(2 others are so far off that they count as failures, or lie far outside the space).",
+        ),
+        (
+            {"set_aside": 1},
+            "; 1 result is so far off that it counts as a failure, or lies far outside the space.",
+        ),
+        ({"held": ["x"]}, "; x was fixed by you."),
+        ({"held": []}, " ± 0.5 here; the best trade of promise and doubt (the largest LogEI found)."),
         (
             {"outcome": "yeo-johnson", "power": 1.0, "instead_of": "log"},
             'power 1 ("log" was asked for, but takes none of 0 or less).',
@@ -55,6 +73,10 @@ def test_the_form_of_a_model_is_said_in_words(model, expected):
         (
             {"region": 0, "epoch": 0, "step": 4, "out": 1, "length": 0.0125, "bins": 8},
             "sides of about 0.0125, 1 being all, in 8 bins of parameters that move together.",
+        ),
+        (
+            {"region": 0, "epoch": 0, "step": 4, "out": 1, "length": 0.4, "bins": 1},
+            "1 being all, in 1 bin of parameters that move together.",
         ),
     ],
 )
@@ -113,3 +135,22 @@ def test_auto_refuses_what_is_no_budget_and_no_time(wrong):
     [(name, value)] = wrong.items()
     with pytest.raises(SpaceError, match=rf"Auto: {name} must be .* or None, got {value}"):
         Auto(**wrong)
+
+
+@pytest.mark.parametrize("strategy", [BayesianOptimization(), TrustRegion(), BAxUS(n_initial=5)])
+def test_a_chance_of_failing_where_nothing_failed_is_accounted_for(strategy):
+    study = Study(SPEC.space, strategy=strategy, seed=0)
+    for value in (0.3, 1e20, 0.2, 0.5, 0.4, 0.6):
+        study.tell(study.ask(), value)
+    text = study.explain(study.ask())
+    assert "its chance not to fail" in text
+    assert "(1 other is so far off that it counts as a failure, or lies far outside the space)" in text
+
+
+@pytest.mark.parametrize("strategy", ["bo", "turbo", "baxus", "dumbo"])
+def test_constants_may_be_fixed(strategy):
+    study = Study(Space([Real("x", 0, 1), Constant("k", 3)]), strategy=strategy, seed=0)
+    for k in range(12):
+        study.tell(study.ask(fixed={"k": 3}), float(k % 5))
+    assert "the model expected" in study.explain(11)
+    assert "fixed" not in study.explain(11)

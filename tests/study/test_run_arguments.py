@@ -6,8 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from bbopt import Categorical, DataError, Integer, Real, Study, UnsupportedError, maximize, minimize
+from bbopt import (
+    Categorical,
+    DataError,
+    Integer,
+    JournalError,
+    Random,
+    Real,
+    Study,
+    UnsupportedError,
+    maximize,
+    minimize,
+)
 from bbopt.strategies.auto import Auto
+from bbopt.strategies.baxus import BAxUS
 
 LINE = [Real("x", -1, 1)]
 HUGE = 10**400
@@ -109,3 +121,34 @@ def test_concurrency_of_one_needs_no_executor():
 def test_auto_is_told_the_budget_whichever_way_it_is_named(strategy):
     study = minimize(lambda X: X[:, 0] ** 2, LINE, 3000, vectorized=True, seed=0, **strategy)
     assert study.strategy == Auto(3000)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "planned"),
+    [
+        ("baxus", BAxUS(budget=4)),
+        (BAxUS(new_bins=2), BAxUS(budget=4, new_bins=2)),
+        (BAxUS(budget=9), BAxUS(budget=9)),
+        (Auto(seconds=2.0), Auto(4, seconds=2.0)),
+        ("random", Random()),
+    ],
+)
+def test_strategies_that_plan_are_told_the_budget(strategy, planned):
+    assert maximize(square, LINE, 4, strategy=strategy).strategy == planned
+    assert minimize(square, LINE, deadline=0.0, strategy="baxus").strategy == BAxUS()
+
+
+@pytest.mark.parametrize("ending", ["db", "jsonl"])
+def test_a_study_that_goes_on_keeps_the_budget_it_was_planned_for(tmp_path, ending):
+    path, begun_without = tmp_path / f"study.{ending}", tmp_path / f"other.{ending}"
+    Study(LINE, strategy="baxus", storage=begun_without).close()
+    for budget in (4, 6):
+        minimize(square, LINE, budget, storage=path, strategy="baxus").close()
+        study = minimize(square, LINE, budget, storage=begun_without, strategy="baxus")
+        assert len(study.trials) == budget
+        study.close()
+    assert Study.open(path).strategy == BAxUS(budget=4)
+    assert study.strategy == BAxUS()
+    for other in ("sobol", BAxUS(budget=7), BAxUS(new_bins=1)):
+        with pytest.raises(JournalError, match="it differs in strategy"):
+            minimize(square, LINE, 6, storage=path, strategy=other)

@@ -90,10 +90,11 @@ def test_factors_are_what_the_sum_of_them_tells(data):
         np.testing.assert_allclose(one, means[:, i], rtol=1e-12)
         np.testing.assert_allclose(other, variances[:, i], rtol=1e-12)
     k = sum(cross)
-    total, spread = process.predict(Q)
-    np.testing.assert_allclose(total, mean + k @ inverse @ (y - mean), rtol=1e-8)
+    total, spread = process.posterior(Q)
+    assert total.shape == spread.shape == (6, 1)
+    np.testing.assert_allclose(total[:, 0], mean + k @ inverse @ (y - mean), rtol=1e-8)
     np.testing.assert_allclose(
-        spread, np.exp(at[3:6]).sum() - np.einsum("rn,nm,rm->r", k, inverse, k), rtol=1e-8
+        spread[:, 0], np.exp(at[3:6]).sum() - np.einsum("rn,nm,rm->r", k, inverse, k), rtol=1e-8
     )
 
 
@@ -151,8 +152,8 @@ def test_fantasies_leave_means_and_shrink_variances(data):
     Q, at = rng.random((2, 5)), rng.random((4, 5))
     more = process.fantasize(Q)
     assert process.fantasize(Q[:0]) is process
-    np.testing.assert_allclose(more.predict(at)[0], process.predict(at)[0], atol=1e-8)
-    assert (more.predict(Q)[1] < process.predict(Q)[1]).all()
+    np.testing.assert_allclose(more.posterior(at)[0], process.posterior(at)[0], atol=1e-8)
+    assert (more.posterior(Q)[1] < process.posterior(Q)[1]).all()
 
 
 def test_categories_are_as_far_apart_as_they_are_different():

@@ -265,6 +265,21 @@ def test_mixed_and_conditional_spaces():
     assert space.feasible(x).all()
 
 
+@pytest.mark.parametrize("n", [45, 400])
+def test_no_points_are_an_answer_too(n):
+    """With all others as neighbours, and with some of them."""
+    model, _, _ = built(n, 40)
+    sheaf = model.draws(5, np.random.default_rng(0))
+    for process, s in ((model, 1), (sheaf, 5)):
+        assert [part.shape for part in process.posterior(np.empty((0, 3)))] == [(0, s), (0, 1)]
+        for points in (np.empty((0, 2, 3)), np.empty((0, 1, 3))):
+            q = points.shape[1]
+            mean, covariance, pull = process.joint_vjp(points)
+            assert [mean.shape, covariance.shape] == [(0, q, s), (0, 1, q, q)]
+            assert [part.shape for part in process.joint(points)] == [mean.shape, covariance.shape]
+            assert pull(mean, covariance).shape == points.shape
+
+
 def test_climbs_pass_the_steps_where_neighbours_change():
     """The best point found is as good as the best of very many, looked at one by one."""
     model, _, _ = built(600, 60)
@@ -345,6 +360,7 @@ def test_a_study_goes_on_from_its_journal_and_says_that_its_model_is_local(tmp_p
     shutil.copytree(tmp_path, tmp_path / "copy")
     trial = study.ask()
     assert "as a local model: to 20 of them" in study.explain(trial)
+    assert study.predict([]) == []
     assert abs(study.predict(dict(study.space.decode(X[:1])[0])).mean - bumpy(X)[0]) < 0.1
     assert study.recommend().mean <= study.best("model").mean + 1e-9
     with Study.open(tmp_path / "copy" / "many.db") as again:

@@ -186,12 +186,13 @@ class BotorchSurrogate:
 
     def _see(self, X: FloatArray) -> FloatArray:
         """Return what the model sees of points (..., d), (..., f)."""
-        return self.inputs(X.reshape(-1, X.shape[-1])).reshape(*X.shape[:-1], -1)
+        return self.inputs(X.reshape(-1, X.shape[-1])).reshape(*X.shape[:-1], len(self.inputs.column))
 
     def _moments(self, F: Tensor) -> tuple[Tensor, Tensor]:
         """Return means and variances (b, s) at inputs (b, f), asked for as one set: that is cheaper."""
         posterior = self.model.posterior(F)
-        mean, variance = (m.reshape(-1, len(F)).mT for m in (posterior.mean, posterior.variance))
+        shape = self._batch.numel(), len(F)
+        mean, variance = (m.reshape(shape).mT for m in (posterior.mean, posterior.variance))
         return self._sign * mean, variance
 
     def _joint_moments(self, F: Tensor) -> tuple[Tensor, Tensor]:

@@ -102,6 +102,8 @@ class _Predictor:
 
     def marginals(self, F: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what it predicts; raises UnsupportedError where that is no more than a mean."""
+        if not len(F):  # which scikit-learn refuses
+            return np.empty(0), np.empty(0)
         with quietly():
             try:
                 mean, sd = self._model.predict(F, return_std=True)

@@ -91,6 +91,17 @@ class SurrogateContract:
         assert (sd >= 0).all()
         assert mean.shape == sd.shape == (len(X),)
 
+    def test_no_points_are_an_answer_too(self) -> None:
+        """Empty means, variances and gradients, of the usual shapes: of a search that found no points."""
+        model, X, _ = self._fitted()
+        nowhere, s = X[:0], model.fitted.shape[1]
+        mean, variance, pull = model.posterior_vjp(nowhere)
+        for means, variances in (model.posterior(nowhere), (mean, variance)):
+            assert means.shape == (0, s)
+            assert variances.shape in ((0, s), (0, 1))
+        assert pull(np.zeros_like(mean), np.zeros_like(variance)).shape == nowhere.shape
+        assert [moment.shape for moment in model.predict(nowhere)] == [(0,), (0,)]
+
     def test_gradients_are_derivatives_where_there_are_any(self) -> None:
         """Of means, and of variances; zeros where the model is not smooth."""
         model, _, _ = self._fitted()
