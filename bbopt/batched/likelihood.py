@@ -45,8 +45,8 @@ class BatchedLogPosterior:
         Outcomes; 1 for points and 0 for padding; noise variances v = known + noise * share.
     count, learns, repeats, scatter : tensors (S,)
         Points; whether the noise is learnt (0, 1); what merged replicates know of it.
-    mu, sigma, is_density, short, lower, upper : tensors (S, p)
-        The prior N(mu, sigma²) of theta, or of exp(theta); what short lengths cost; bounds.
+    mu, sigma, is_density, lower, upper : tensors (S, p)
+        The prior N(mu, sigma²) of theta, or of exp(theta); bounds.
     """
 
     profile: Profile
@@ -63,7 +63,6 @@ class BatchedLogPosterior:
     mu: Tensor
     sigma: Tensor
     is_density: Tensor
-    short: Tensor
     lower: Tensor
     upper: Tensor
 
@@ -144,9 +143,8 @@ class BatchedLogPosterior:
 
         sigma, is_density = self.sigma[problem], self.is_density[problem]
         z = (theta - self.mu[problem]) / sigma
-        cost = self.short[problem] * torch.exp(-2.0 * theta)
-        value -= (0.5 * z * z + is_density * theta + cost).sum(1)
-        return value, gradient - z / sigma - is_density + 2.0 * cost, info > 0
+        value -= (0.5 * z * z + is_density * theta).sum(1)
+        return value, gradient - z / sigma - is_density, info > 0
 
     def inverse(self, theta: Tensor) -> Tensor:
         """Return what features are multiplied by, (r, f)."""
@@ -221,7 +219,6 @@ def _padded(posterior: LogPosterior, n: int) -> tuple[Any, ...]:
     observed, hyper, prior = posterior.observed, posterior.covariance.hyperprior, posterior.prior
     known = posterior.observation_noise(0.0)
     noise_sigma = prior.noise_sigma if posterior.learns_noise else np.inf  # what is not learnt has no prior
-    is_density = np.append(hyper.is_density, [0.0, 0.0])
     return (
         pad(kernel_of(posterior)[1].of(posterior.F)),
         pad(observed.y),
@@ -234,8 +231,7 @@ def _padded(posterior: LogPosterior, n: int) -> tuple[Any, ...]:
         observed.scatter,
         np.append(hyper.mu, [prior.scale_mu, prior.noise_mu]),
         np.append(hyper.sigma, [prior.scale_sigma, noise_sigma]),
-        is_density,
-        prior.short * posterior.learns_noise * is_density,
+        np.append(hyper.is_density, [0.0, 0.0]),
         *posterior.bounds,
     )
 

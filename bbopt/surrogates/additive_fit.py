@@ -27,7 +27,7 @@ WARM, COLD = 12, 40
 NATS = 1e-2
 """A fit ends after a step that gains less."""
 
-_PRIOR = Prior()
+_PRIOR = Prior(noise_floor=1e-6)
 _NOISE_STARTS = (-6.0, -6.0, -1.5)
 _LOG_2PI = float(np.log(2 * np.pi))
 

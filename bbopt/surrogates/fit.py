@@ -34,10 +34,10 @@ the data of now says that each logarithm has less to gain, ½ g² / n with a cur
 FRESH_START_EVERY, FRESH_START_WITHIN = 10, 100
 """A warm-started fit also tries a cold start when the number of observations passes a multiple of the first
 number, or of a tenth of the observations where that is larger, but at least of the second."""
-NOISY_WITHIN = 5.0
-"""Nats. A warm fit that learns little noise from few results also starts from much, unless that is less
-probable by more than this: results once explained by short lengths would go on being explained by them. The
-climb from there gains about as much."""
+MUCH_NOISE, NOISY_WITHIN = float(np.log(0.1)), 5.0
+"""A warm fit that learns less log noise than the first from few results also starts from more, unless that is
+less probable by more nats than the second: what short lengths explained once, they would go on explaining.
+The climb from there gains about as much."""
 
 GRADIENT_TOLERANCE = 1e-3
 """A fresh start ends when no derivative of the log posterior exceeds this per observation, within
@@ -141,7 +141,7 @@ def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1
         found = np.array([previous, fresh[n // _period(n) % len(fresh)]])
     else:
         found = np.array([previous])
-        if posterior.learns_noise and posterior.prior.short > 0 and posterior.n <= cold.FEW:
+        if posterior.learns_noise and posterior.n <= cold.FEW:
             found = _perhaps_noisy(posterior, found)
     if posterior.n <= LARGE or len(found) == 1:
         return found
@@ -151,8 +151,7 @@ def starts(posterior: LogPosterior, previous: list[float] | None, n_new: int = 1
 def _perhaps_noisy(posterior: LogPosterior, found: FloatArray) -> FloatArray:
     """Return the warm start (1, p), and a start from much noise where it has little and that is probable."""
     noisy = cold.noisy_start(posterior.covariance.hyperprior)
-    is_noisy_already = found[0, -1] > noisy[-1] - 1.0
-    if is_noisy_already or posterior(noisy)[0] < posterior(found[0])[0] - NOISY_WITHIN:
+    if found[0, -1] >= MUCH_NOISE or posterior(noisy)[0] < posterior(found[0])[0] - NOISY_WITHIN:
         return found
     return np.vstack([found, noisy])
 

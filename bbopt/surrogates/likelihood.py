@@ -39,17 +39,13 @@ class Prior:
         log output scale ~ N(mu, sigma²).
     noise_mu, noise_sigma, noise_floor : float
         log noise variance ~ N(mu, sigma²), and the least variance.
-    short : float
-        Where noise is learnt, lengths l cost short / l² nats each: few noisy results are explained by short
-        lengths as well, as a function without noise that nothing can be said about.
     """
 
     scale_mu: float = 0.0
     scale_sigma: float = 1.0
     noise_mu: float = -8.0
     noise_sigma: float = 3.0
-    noise_floor: float = 1e-6
-    short: float = 0.01
+    noise_floor: float = EXACT_NOISE
 
 
 class LogPosterior:
@@ -165,10 +161,6 @@ class LogPosterior:
         log_prior, d_own = self.covariance.hyperprior.log_density(theta[:-2])
         value += log_prior
         gradient[:-2] += d_own
-        if self.learns_noise:
-            cost = p.short * self.covariance.hyperprior.is_density * np.exp(-2.0 * theta[:-2])
-            value -= float(cost.sum())
-            gradient[:-2] += 2.0 * cost
         for i, mu, sigma in ((-2, p.scale_mu, p.scale_sigma), (-1, p.noise_mu, p.noise_sigma)):
             if i == -2 or self.learns_noise:
                 z = (theta[i] - mu) / sigma

@@ -231,12 +231,3 @@ def test_a_warm_fit_finds_noise_that_short_lengths_explained_so_far():
     cold = fit(space, X, y)
     assert cold.hyperparameters.noise > 0.1
     assert warm.hyperparameters.noise == pytest.approx(cold.hyperparameters.noise, rel=0.1)
-
-
-@pytest.mark.parametrize(("learns_noise", "cost"), [(False, 0.0), (True, 0.01 / 0.05**2)])
-def test_short_lengths_cost_something_where_noise_is_learnt_alone(learns_noise, cost):
-    X, y = np.linspace(0, 1, 6)[:, None], np.array([0.0, 1.0, -1.0, 0.5, 2.0, 0.3])
-    theta = np.array([np.log(0.05), 0.0, -4.0])
-    usual = log_posterior(X, y, learns_noise=learns_noise)
-    free = LogPosterior(usual.covariance, usual.observed, Prior(short=0.0), learns_noise)
-    assert free(theta)[0] - usual(theta)[0] == pytest.approx(cost, abs=1e-9)
