@@ -97,7 +97,7 @@ def _planned(strategy: AnyStrategy, budget: int | None, storage: Any) -> AnyStra
     Where the study goes on it is the budget of its beginning: with another one it would be another strategy,
     with other suggestions.
     """
-    if getattr(strategy, "budget", budget) is not None or not is_dataclass(strategy):
+    if not (is_dataclass(strategy) and hasattr(strategy, "budget")) or strategy.budget is not None:
         return strategy
     recorded = _recorded(storage)
     return replace(strategy, budget=recorded["options"].get("budget") if recorded else budget)

@@ -280,21 +280,22 @@ def test_the_page_says_how_far_ahead_bbopt_is_and_of_whom():
     assert "| noisy | 1 | random | +1.00 [+1.00, +1.00] |" in page
 
 
-def test_what_a_change_costs_is_a_ratio_only_where_the_optimum_is_known():
+def test_what_a_change_costs_is_told_with_its_time_and_as_a_ratio_where_the_optimum_is_known():
     import report
     import store
     from suites import Cell
 
-    for name, regrets in (("bbopt", [1.0, 0.01]), ("bbopt:RBF", [1.0, 0.1])):
+    for name, regrets, seconds in (("bbopt", [1.0, 0.01], 0.5), ("bbopt:RBF", [1.0, 0.1], 1.5)):
         for k, suite in enumerate(("problems", "tuning")):
             one = _run(Cell(suite, f"one of {suite}", 0, 2), name, regrets)
-            one.optimum_known = not k
+            one.optimum_known, one.seconds = not k, [seconds, seconds]
+            one.versions = {"source": f"of {name}" if k else "one"}
             store.save(one)
     for one in _two_suites():
         store.save(one)
     page = report.page(*report.collect())
-    assert "| RBF | problems | 1 | 0 | +1.00 [+1.00, +1.00] (1) |" in page
-    assert "| RBF | tuning | 1 | 0 |  |" in page
+    assert "| RBF | problems | 1 | 0 | +1.00 [+1.00, +1.00] (1) | 3.0 |" in page
+    assert "| RBF \\* | tuning | 1 | 0 |  | 3.0 |" in page
 
 
 def test_the_page_tells_accidents_from_time_and_names_versions():
