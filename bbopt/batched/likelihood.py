@@ -21,7 +21,7 @@ from bbopt.errors import FitError, UnsupportedError
 from bbopt.surrogates.factor import JITTERS
 from bbopt.surrogates.fit import limits
 from bbopt.surrogates.kernels.profiles import Profile
-from bbopt.surrogates.likelihood import LogPosterior
+from bbopt.surrogates.likelihood import NOTICED, LogPosterior
 from bbopt.types import FloatArray
 
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -45,8 +45,8 @@ class BatchedLogPosterior:
         Outcomes; 1 for points and 0 for padding; noise variances v = known + noise * share.
     count, learns, repeats, scatter : tensors (S,)
         Points; whether the noise is learnt (0, 1); what merged replicates know of it.
-    mu, sigma, is_density, lower, upper : tensors (S, p)
-        The prior N(mu, sigma²) of theta, or of exp(theta); bounds.
+    mu, sigma, is_density, short, lower, upper : tensors (S, p)
+        The prior N(mu, sigma²) of theta, or of exp(theta); what short lengths cost with much noise; bounds.
     """
 
     profile: Profile
@@ -63,6 +63,7 @@ class BatchedLogPosterior:
     mu: Tensor
     sigma: Tensor
     is_density: Tensor
+    short: Tensor
     lower: Tensor
     upper: Tensor
 
@@ -143,8 +144,13 @@ class BatchedLogPosterior:
 
         sigma, is_density = self.sigma[problem], self.is_density[problem]
         z = (theta - self.mu[problem]) / sigma
-        value -= (0.5 * z * z + is_density * theta).sum(1)
-        return value, gradient - z / sigma - is_density, info > 0
+        sd = torch.sqrt(noise)
+        noticed = sd / (sd + NOTICED)
+        cost = noticed[:, None] * self.short[problem] * torch.exp(-2.0 * theta)
+        value -= (0.5 * z * z + is_density * theta + cost).sum(1)
+        gradient += 2.0 * cost - z / sigma - is_density
+        gradient[:, -1] -= 0.5 * (1.0 - noticed) * cost.sum(1)
+        return value, gradient, info > 0
 
     def inverse(self, theta: Tensor) -> Tensor:
         """Return what features are multiplied by, (r, f)."""
@@ -219,6 +225,7 @@ def _padded(posterior: LogPosterior, n: int) -> tuple[Any, ...]:
     observed, hyper, prior = posterior.observed, posterior.covariance.hyperprior, posterior.prior
     known = posterior.observation_noise(0.0)
     noise_sigma = prior.noise_sigma if posterior.learns_noise else np.inf  # what is not learnt has no prior
+    is_density = np.append(hyper.is_density, [0.0, 0.0])
     return (
         pad(kernel_of(posterior)[1].of(posterior.F)),
         pad(observed.y),
@@ -231,7 +238,8 @@ def _padded(posterior: LogPosterior, n: int) -> tuple[Any, ...]:
         observed.scatter,
         np.append(hyper.mu, [prior.scale_mu, prior.noise_mu]),
         np.append(hyper.sigma, [prior.scale_sigma, noise_sigma]),
-        np.append(hyper.is_density, [0.0, 0.0]),
+        is_density,
+        prior.short * posterior.learns_noise * is_density,
         *posterior.bounds,
     )
 

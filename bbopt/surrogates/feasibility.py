@@ -48,8 +48,9 @@ of 0.07, both as if failures were ignored; with 30%, one of twenty runs on Brani
 the crash regions at most 9 of 80 runs are wasted, where a constant caution wastes at most 8; a power of 3
 costs more with random failures on Branin."""
 
-LABELS = Prior(noise_floor=0.1)
-"""Label noise keeps the length-scales from collapsing where a success and a failure lie side by side."""
+LABELS = Prior(noise_floor=0.1, short=0.0)
+"""Label noise keeps the length-scales from collapsing where a success and a failure lie side by side. Short
+ones cost nothing: regions have sharp edges."""
 
 
 @dataclass(frozen=True, slots=True)

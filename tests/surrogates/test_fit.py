@@ -221,6 +221,18 @@ def test_a_fresh_start_comes_with_every_tenth_observation_however_many_come_at_o
     assert len(starts(posterior, [0.0, 0.0, -5.0], n_new)) == expected
 
 
+@pytest.mark.parametrize(
+    ("learns_noise", "sd", "cost"),
+    [(False, 0.1, 0.0), (True, 0.1, 0.5 * 0.02 / 0.05**2), (True, 9.0, 0.02 / 0.05**2), (True, 1e-4, 0.0)],
+)
+def test_short_lengths_cost_something_where_noise_is_learnt_alone(learns_noise, sd, cost):
+    X, y = np.linspace(0, 1, 6)[:, None], np.array([0.0, 1.0, -1.0, 0.5, 2.0, 0.3])
+    theta = np.array([np.log(0.05), 0.0, 2 * np.log(sd)])
+    usual = log_posterior(X, y, learns_noise=learns_noise)
+    free = LogPosterior(usual.covariance, usual.observed, Prior(short=0.0), learns_noise)
+    assert free(theta)[0] - usual(theta)[0] == pytest.approx(cost, rel=0.02, abs=0.01)
+
+
 def test_a_warm_fit_finds_noise_that_short_lengths_explained_so_far():
     rng = np.random.default_rng(5)
     space = Space([Real("x", 0, 1), Real("y", 0, 1)])
