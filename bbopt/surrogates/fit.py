@@ -190,7 +190,9 @@ def limits(n: int, n_starts: int, n_new: int = 1) -> Limits:
     """Return when a search on n observations ends; see :func:`maximize`."""
     if n_starts > 1:
         fresh = min(max(GRADIENT_TOLERANCE * n, 0.1), 0.5)
-        return Limits(1.0, fresh if n_starts == 2 else cold.TOLERANCE, LITTLE / 10, cold.MOST)
+        if n_starts == 2:
+            return Limits(1.0, fresh, LITTLE / 10, cold.MOST)
+        return Limits(1.0, cold.TOLERANCE, cold.VALUE_TOLERANCE, cold.MOST)
     # The first step is Newton's at a curvature of n. A power of two leaves a start that is kept as it was.
     unit = 2.0 ** -round(0.5 * np.log2(n))
     most = min(MOST_WARM + 2 * (n_new - 1), cold.MOST)
